@@ -1,0 +1,56 @@
+# The words that people and CI use. Each sets up what it needs; nothing is done by hand.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help setup demo demo-stop demo-logs test test-matrix check golden docs bench clean
+.DEFAULT_GOAL := help
+
+help: ## Show these words
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (PYTHON=...)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3-venv is missing: apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+setup: $(STAMP) ## Create .venv and install cloudspend with everything for development
+
+demo: $(STAMP) ## Serve an invented estate and a real sample bill on port 9753
+	@scripts/demo start
+
+demo-stop: ## Stop what `make demo` started
+	@scripts/demo stop
+
+demo-logs: ## Follow the log of the demo
+	@scripts/demo logs
+
+test: $(STAMP) ## Install missing neighbours, then every check and test
+	@scripts/install-neighbours
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not matrix'
+
+test-matrix: $(STAMP) ## The long tests too
+	@scripts/install-neighbours
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(STAMP) ## Format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+golden: $(STAMP) ## Rewrite golden files; read the diff
+	$(BIN)/python -m pytest -q tests/golden --update-golden
+
+docs: $(STAMP) ## Rewrite generated files
+	$(BIN)/cloudspend config schema > config.schema.json
+
+bench: $(STAMP) ## Measure, side by side with peers
+	$(BIN)/python -m benchmarks
+
+clean: demo-stop ## Remove what these words made
+	rm -rf $(VENV) .demo cloudspend-demo .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

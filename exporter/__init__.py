@@ -1,0 +1,3 @@
+"""cloudspend: cloud bills as Prometheus metrics, alerts and checks."""
+
+__version__ = "0.1.0"

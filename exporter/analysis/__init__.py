@@ -1,0 +1,1 @@
+"""Judgement over the cost table: pure functions of charges and an instant. No network, no clock, no Prometheus."""

@@ -1,0 +1,64 @@
+"""How far the data of a source reaches, and which of its days can be trusted.
+
+A day settles when `settles_after` has passed since its end, unless the provider still calls it an estimate. Daily
+figures use settled days only; month-to-date uses all days and grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from exporter.costs import CostTable
+from exporter.periods import DAY, Month, day_of, midnight, settled_until
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far one source's data reaches, as of an instant."""
+
+    newest: datetime
+    """End of the newest charge period billed so far; of a long one, the end of its first day."""
+    settled: datetime | None
+    """End of the latest settled day that has data; None while no day has settled."""
+    previous_month_closed: bool
+    """Whether every day of the previous UTC month has settled."""
+
+    @property
+    def latest_day(self) -> date | None:
+        """The latest settled UTC day that has data."""
+        return day_of(self.settled - DAY) if self.settled else None
+
+
+def reach(costs: CostTable, now: datetime, settles_after: timedelta, estimated: Collection[date] = ()) -> Reach | None:
+    """How far the charges of one source reach; None where there are none yet."""
+    [(oldest, newest)] = costs.select(
+        "min(ChargePeriodStart)",
+        # A month's fee reaches to the month's end, and proves nothing about the days until then.
+        "max(least(ChargePeriodEnd, ChargePeriodStart + INTERVAL 1 DAY))",
+        where=f"ChargePeriodStart <= TIMESTAMP '{now.astimezone(UTC):%Y-%m-%d %H:%M:%S}'",
+    )
+    if newest is None:
+        return None
+    newest, oldest = newest.replace(tzinfo=UTC), oldest.replace(tzinfo=UTC)
+    horizon = settled_until(now, settles_after)
+    first_estimate = min((midnight(day) for day in estimated), default=horizon)
+    settled = min(horizon, first_estimate, newest)
+    month = Month.containing(now).previous().window()
+    return Reach(
+        newest=newest,
+        settled=settled if settled > oldest else None,
+        previous_month_closed=min(horizon, first_estimate) >= month.end,
+    )
+
+
+def common_day(reaches: Iterable[Reach], now: datetime) -> date | None:
+    """The newest day that is settled in every source that is still being billed; None where there is none.
+
+    A source whose newest charge lies before the previous month has ended: an old bill, kept for its history.
+    """
+    since = Month.containing(now).previous().window().start
+    days = [each.latest_day for each in reaches if each.newest > since]
+    known = [day for day in days if day is not None]
+    return min(known) if known and len(known) == len(days) else None

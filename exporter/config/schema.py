@@ -1,0 +1,212 @@
+"""What a configuration says, as frozen models. Unknown keys are mistakes; times are durations, paths absolute.
+
+In the file a provider's own options stand flat beside the keys that every source has. They are validated by the model
+that the validation context offers (`models`), so this module knows no provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Protocol
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from exporter.config.suggest import known, suggestion
+from exporter.config.values import Duration, LocalPath, MemorySize, PathPattern, Slug, duration_text
+from exporter.costs import Cost
+from exporter.errors import ConfigError
+
+__all__ = [
+    "Config",
+    "CostSettings",
+    "Duration",
+    "LocalPath",
+    "PathPattern",
+    "ProviderModels",
+    "SourceSettings",
+    "StoreSettings",
+    "WorkerSettings",
+]
+
+
+REPEATED_NAME = "repeated_name"
+"""Type of the error for two sources of one name. `load` says it better, with both lines."""
+
+
+class ProviderModels(Protocol):
+    """What the configuration must know about providers: their names, and the model of each one's options."""
+
+    def names(self) -> tuple[str, ...]:
+        """Every provider that a source may name."""
+        ...
+
+    def options(self, name: str) -> type[BaseModel]:
+        """The options of one of `names()`. ConfigError where its plug-in is broken."""
+        ...
+
+
+class Settings(BaseModel):
+    """Base of every part of the configuration."""
+
+    # An input is never shown by pydantic itself: it may be a secret.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class StoreSettings(Settings):
+    """Where the history is kept, and what a query over it may use."""
+
+    path: LocalPath = Field(default=Path("cloudspend-data"), validate_default=True)
+    """The data folder, `./cloudspend-data` unless said: bills, state and snapshots. One exporter owns it."""
+    memory_limit: MemorySize = "1GB"
+    """The most memory that a query in the worker may use before it spills to disk: 512MB, 1GB."""
+    threads: int = Field(default=2, ge=1)
+    """The most threads that a query in the worker may use."""
+
+
+class CostSettings(Settings):
+    """Which of a charge's amounts the metrics show."""
+
+    basis: Literal[Cost.BILLED, Cost.EFFECTIVE, Cost.LIST] = Cost.BILLED
+    """billed: what the invoice says; effective: purchases spread over their use; list: before any discount."""
+
+
+class WorkerSettings(Settings):
+    """The process that polls, thinks and publishes."""
+
+    timeout: Duration = Field(default=timedelta(minutes=30), ge=timedelta(minutes=1))
+    """How long one worker may run before it is ended; at least 1m."""
+
+
+def _tag(key: str) -> str:
+    if not key.strip():
+        raise ValueError("must not be empty")
+    return key
+
+
+def _different(tags: tuple[str, ...]) -> tuple[str, ...]:
+    for tag in tags:
+        if tags.count(tag) > 1:
+            raise ValueError(f"{tag!r} is given more than once")
+    return tags
+
+
+class SourceSettings(Settings):
+    """One billing source: the keys that every source has, and beside them those of its provider."""
+
+    COMMON: ClassVar[tuple[str, ...]] = ("name", "provider", "poll_every", "settles_after", "max_age", "tags")
+    """The keys of every source, in the order in which people write them."""
+
+    name: Slug
+    """Names the source; the `source` label. Unique."""
+    provider: str
+    """Which billing source this is: one of the providers that are built in or installed."""
+    # max_age stands before poll_every because a validator sees the fields above its own.
+    max_age: Duration = Field(default=timedelta(hours=36), gt=timedelta(0))
+    """How old the last good poll may be before its figures disappear rather than lie; longer than poll_every."""
+    poll_every: Duration | None = Field(default=None, ge=timedelta(minutes=1))
+    """How often the source is asked; at least 1m. The provider's own default unless said."""
+    settles_after: Duration | None = None
+    """How long after its end a UTC day still moves. The provider's own default unless said."""
+    tags: Annotated[tuple[Annotated[str, AfterValidator(_tag)], ...], AfterValidator(_different)] = ()
+    """Tag keys to keep as dimensions. Changing them reads the bill again."""
+    options: SerializeAsAny[BaseModel]
+    """The provider's own options; flat beside the other keys in the file."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apart(cls, given: object) -> object:
+        if not isinstance(given, Mapping) or isinstance(given.get("options"), BaseModel):
+            return given
+        common = {key: value for key, value in given.items() if key in cls.COMMON}
+        return {**common, "options": {key: value for key, value in given.items() if key not in cls.COMMON}}
+
+    @field_validator("provider")
+    @classmethod
+    def _is_known(cls, name: str, info: ValidationInfo) -> str:
+        models: ProviderModels | None = (info.context or {}).get("models")
+        if models is None:
+            return name
+        if name not in models.names():
+            raise ValueError(f"{name!r} is not a provider. hint: {known(name, models.names(), 'one of')}")
+        try:
+            models.options(name)
+        except ConfigError as error:  # a broken plug-in
+            problem = error.problems[0]
+            raise ValueError(f"{problem.message}. hint: {problem.hint}" if problem.hint else problem.message) from None
+        return name
+
+    @field_validator("poll_every")
+    @classmethod
+    def _outlived_by_data(cls, poll_every: timedelta | None, info: ValidationInfo) -> timedelta | None:
+        max_age: timedelta | None = info.data.get("max_age")
+        if poll_every is not None and max_age is not None and poll_every >= max_age:
+            raise ValueError(
+                f"{duration_text(poll_every)} is not shorter than max_age ({duration_text(max_age)}), so data would "
+                "disappear between polls. hint: poll more often, or raise max_age"
+            )
+        return poll_every
+
+    @field_validator("options", mode="plain")
+    @classmethod
+    def _as_the_provider_has_them(cls, given: Any, info: ValidationInfo) -> Any:
+        if isinstance(given, BaseModel):
+            return given
+        models: ProviderModels | None = (info.context or {}).get("models")
+        if models is None:
+            raise ValueError("options are an instance of the provider's model where no models are at hand")
+        if "provider" in info.data:
+            return models.options(info.data["provider"]).model_validate(given, context=info.context)
+        # Whose options these are is unknown; what looks like one of our own keys can still be told.
+        misspelt = [key for key in given if suggestion(key, cls.COMMON, cutoff=0.75)]
+        if misspelt:
+            details = [InitErrorDetails(type="extra_forbidden", loc=(key,), input=None) for key in misspelt]
+            raise ValidationError.from_exception_data(cls.__name__, details)
+        return given
+
+    @model_serializer(mode="wrap")
+    def _flat(self, inner: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        whole: dict[str, Any] = inner(self)
+        options = whole.pop("options")
+        return {key: whole[key] for key in self.COMMON} | options
+
+
+class Config(Settings):
+    """A whole configuration, checked."""
+
+    # A mapping, not an instance, so that the default path is made absolute with the context of this validation.
+    store: StoreSettings = Field(default_factory=dict, validate_default=True)
+    """Where the history is kept."""
+    cost: CostSettings = CostSettings()
+    """Which of a charge's amounts the metrics show."""
+    worker: WorkerSettings = WorkerSettings()
+    """The process that polls."""
+    sources: tuple[SourceSettings, ...] = Field(min_length=1)
+    """Where bills come from; at least one."""
+
+    @field_validator("sources")
+    @classmethod
+    def _named_apart(cls, sources: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
+        if repeated([source.name for source in sources]):
+            raise PydanticCustomError(REPEATED_NAME, "two sources have the same name")
+        return sources
+
+
+def repeated(names: list[Any]) -> list[tuple[int, int]]:
+    """Which names repeat an earlier one: their indexes, each with that of the first."""
+    pairs = ((index, names.index(name)) for index, name in enumerate(names))
+    return [(index, first) for index, first in pairs if first < index]

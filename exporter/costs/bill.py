@@ -1,0 +1,56 @@
+"""The question to a provider and its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from exporter.costs.table import CostTable
+from exporter.periods import Grain, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What the poller wants to know: charges whose period starts in `window`, as days or hours, with these tags."""
+
+    window: Window
+    grain: Grain = Grain.DAY
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Accounts × days for which an answer is complete. `accounts=None`: every account of the source."""
+
+    window: Window
+    accounts: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something the reader of a bill should know and no number shows. `subject` is a short constant word."""
+
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What a provider answers.
+
+    Replacing touches `covered` and nothing else: a complete answer without charges is covered without rows, and
+    an answer that proves nothing covers nothing. A provider that cannot answer raises a SourceError instead.
+    """
+
+    costs: CostTable
+    covered: tuple[Scope, ...]
+    totals: CostTable | None = None
+    """The provider's own totals, fetched on another way than `costs`, for the conservation check."""
+    estimated: frozenset[date] = frozenset()
+    """UTC days that the provider itself still calls an estimate."""
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    """Account id → name."""
+    notes: tuple[Note, ...] = ()
+    rounded: int = 0
+    """Amounts that had more than 24 digits behind the point and were rounded half even."""

@@ -1,0 +1,54 @@
+"""Exact amounts: how money is added, divided, limited and written.
+
+Sums are made in SQL on `DECIMAL(38,24)`, which never rounds; products, quotients and conversions are made in Python
+inside one of the two contexts below. Python's default context (28 digits) rounds silently and is never used.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+
+MONEY = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+"""For sums and products that must come out exact: raises `decimal.Inexact` rather than round."""
+
+RATIO = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow])
+"""For quotients and rates, which may have no end: 60 digits, half even."""
+
+PLACES = 24
+"""Digits behind the point that a stored amount keeps: the most seen in real bills (Azure)."""
+
+LIMIT = Decimal(10) ** 14
+"""A stored amount is smaller than this, in any currency."""
+
+SQL_TYPE = f"DECIMAL(38,{PLACES})"
+
+_STEP = Decimal(1).scaleb(-PLACES)
+ZERO = Decimal(0)
+
+
+def stored(amount: Decimal) -> Decimal:
+    """The amount as the lake keeps it: at most 24 places, half even. ValueError past 10¹⁴, or for NaN and infinity."""
+    if not amount.is_finite() or abs(amount) >= LIMIT:
+        raise ValueError(f"{amount} is not an amount below 10^14")
+    return amount if _places(amount) <= PLACES else amount.quantize(_STEP, context=RATIO)
+
+
+def add(*amounts: Decimal) -> Decimal:
+    """The exact sum."""
+    total = ZERO
+    for amount in amounts:
+        total = MONEY.add(total, amount)
+    return total
+
+
+def text(amount: Decimal) -> str:
+    """The one way an amount is written: fixed notation, no trailing zeros, no exponent, no minus zero."""
+    written = format(amount, "f")
+    if "." in written:
+        written = written.rstrip("0").rstrip(".")
+    return "0" if written == "-0" else written
+
+
+def _places(amount: Decimal) -> int:
+    exponent = amount.as_tuple().exponent
+    return -exponent if isinstance(exponent, int) else 0

@@ -1,0 +1,1 @@
+"""What /metrics says: the catalogue of families, the families of a bill, and their text form."""

@@ -1,0 +1,202 @@
+"""Every family that cloudspend exports, as data: name, type, unit, labels, help.
+
+Code, docs, rules, dashboards and tests take the names from here. House rules: one window per name; `_total` on
+counters only; money is a gauge, since credits and restatements make it fall; no dates, ids or sentences as labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+LINE = ("source", "provider", "account", "service", "region", "charge_category", "currency")
+"""Labels of one line of the bill."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What a family is. `money` families hold amounts of the `currency` label; `live` ones come from the daemon."""
+
+    name: str
+    type: Literal["gauge", "counter"]
+    labels: tuple[str, ...]
+    help: str
+    unit: Literal["money", "seconds", "bytes", "ratio", ""] = ""
+    live: bool = False
+
+
+def _money(name: str, labels: tuple[str, ...], help: str) -> Spec:
+    return Spec(name, "gauge", labels, help, unit="money")
+
+
+_SPECS: tuple[Spec, ...] = (
+    _money("cloudspend_daily_cost", LINE, "Cost of the latest settled UTC day of the source. Cached between polls."),
+    _money(
+        "cloudspend_common_day_cost",
+        ("provider", "currency"),
+        "Cost of the newest UTC day that is settled in every source: the one to add up. Cached between polls.",
+    ),
+    _money(
+        "cloudspend_month_to_date_cost",
+        LINE,
+        "Cost since the first UTC day of this month, including days that still move. Cached between polls.",
+    ),
+    _money(
+        "cloudspend_previous_month_cost", LINE, "Cost of the UTC month before this one. May move until it is closed."
+    ),
+    Spec(
+        "cloudspend_previous_month_closed",
+        "gauge",
+        ("source",),
+        "Whether every day of the previous UTC month is settled (1) or some still move (0).",
+    ),
+    _money("cloudspend_hourly_cost", LINE, "Cost of the latest settled UTC hour, where the source has hours."),
+    _money(
+        "cloudspend_billed_month_to_date_cost",
+        ("source", "provider", "charge_category", "currency"),
+        "Billed cost since the first UTC day of this month, whatever the primary basis. Cached between polls.",
+    ),
+    _money(
+        "cloudspend_restated_cost",
+        ("source", "currency"),
+        "By how much the last poll changed days that were already settled.",
+    ),
+    _money(
+        "cloudspend_unattributed_cost",
+        ("source", "currency"),
+        "The provider's own total less the sum of its charges: money without a line. Zero unless something was lost.",
+    ),
+    Spec(
+        "cloudspend_data_end_timestamp_seconds",
+        "gauge",
+        ("source",),
+        "End of the latest settled UTC day of the source.",
+        unit="seconds",
+    ),
+    Spec(
+        "cloudspend_newest_charge_timestamp_seconds",
+        "gauge",
+        ("source",),
+        "End of the newest charge period billed so far, settled or not.",
+        unit="seconds",
+    ),
+    Spec(
+        "cloudspend_month_start_timestamp_seconds",
+        "gauge",
+        ("source",),
+        "Start of the UTC month that month-to-date covers. Lets rules survive the rollover.",
+        unit="seconds",
+    ),
+    Spec(
+        "cloudspend_source_info",
+        "gauge",
+        ("source", "adapter", "cost_basis"),
+        "What a source is: its provider module and the cost its money families show. Always 1.",
+    ),
+    Spec("cloudspend_account_info", "gauge", ("provider", "account", "name"), "The name of an account. Always 1."),
+    Spec("cloudspend_up", "gauge", ("source",), "Whether the last poll of the source succeeded.", live=True),
+    Spec(
+        "cloudspend_source_failed",
+        "gauge",
+        ("source", "reason"),
+        "Whether the last poll of the source failed for this reason.",
+        live=True,
+    ),
+    Spec(
+        "cloudspend_source_last_success_timestamp_seconds",
+        "gauge",
+        ("source",),
+        "When the source was last polled successfully.",
+        unit="seconds",
+        live=True,
+    ),
+    Spec(
+        "cloudspend_source_next_poll_timestamp_seconds",
+        "gauge",
+        ("source",),
+        "When the source is due to be polled again.",
+        unit="seconds",
+        live=True,
+    ),
+    Spec(
+        "cloudspend_source_stale_after_seconds",
+        "gauge",
+        ("source",),
+        "How old the settled edge of the source may be before its data counts as stale.",
+        unit="seconds",
+        live=True,
+    ),
+    Spec(
+        "cloudspend_source_poll_duration_seconds",
+        "gauge",
+        ("source",),
+        "How long the last poll of the source took.",
+        unit="seconds",
+        live=True,
+    ),
+    Spec("cloudspend_source_polls_total", "counter", ("source",), "Polls of the source, failed ones too.", live=True),
+    Spec(
+        "cloudspend_source_poll_failures_total",
+        "counter",
+        ("source", "reason"),
+        "Polls of the source that failed.",
+        live=True,
+    ),
+    Spec(
+        "cloudspend_source_api_requests_total", "counter", ("source",), "Requests made to the billing API.", live=True
+    ),
+    Spec(
+        "cloudspend_source_api_charges_total",
+        "counter",
+        ("source", "currency"),
+        "What those requests cost.",
+        live=True,
+    ),
+    Spec("cloudspend_source_rows", "gauge", ("source",), "Rows of the source in the store.", live=True),
+    Spec(
+        "cloudspend_source_rounded_values_total",
+        "counter",
+        ("source",),
+        "Amounts with more than 24 digits behind the point, rounded half even.",
+        live=True,
+    ),
+    Spec(
+        "cloudspend_exporter_build_info",
+        "gauge",
+        ("version", "python_version"),
+        "The version that is running. Always 1.",
+        live=True,
+    ),
+    Spec(
+        "cloudspend_exporter_snapshot_timestamp_seconds",
+        "gauge",
+        (),
+        "When the snapshot that is being served was made.",
+        unit="seconds",
+        live=True,
+    ),
+    Spec(
+        "cloudspend_exporter_store_size_bytes",
+        "gauge",
+        (),
+        "Size of the stored bills.",
+        unit="bytes",
+        live=True,
+    ),
+    Spec("cloudspend_exporter_worker_runs_total", "counter", (), "Workers started.", live=True),
+    Spec(
+        "cloudspend_exporter_worker_failures_total",
+        "counter",
+        ("reason",),
+        "Workers that did not end by themselves: killed, hung, crashed or out of memory.",
+        live=True,
+    ),
+)
+
+CATALOG: Mapping[str, Spec] = MappingProxyType({spec.name: spec for spec in _SPECS})
+"""Name → spec, in the order of the exposition."""
+
+WORKER_FAILURES = ("killed", "hung", "crashed", "out_of_memory")
+"""Every `reason` of `cloudspend_exporter_worker_failures_total`."""

@@ -1,0 +1,164 @@
+"""From stored charges to the money families: the only place that decides what each family shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from exporter.analysis.reach import Reach, common_day
+from exporter.costs import Cost, CostLine, CostTable
+from exporter.costs.money import add
+from exporter.metrics.catalog import CATALOG, LINE
+from exporter.metrics.exposition import Family, Value
+from exporter.periods import HOUR, Month, Window
+
+
+@dataclass(frozen=True, slots=True)
+class SourceView:
+    """One source as it stands: its charges, how far they reach, and what the last poll said of them."""
+
+    name: str
+    adapter: str
+    days: CostTable
+    reach: Reach
+    settles_after: timedelta
+    hours: CostTable | None = None
+    restated: Mapping[str, Decimal] | None = None
+    unattributed: Mapping[str, Decimal] | None = None
+    basis: Cost = Cost.BILLED
+    billed_only: frozenset[str] = frozenset()
+    """Providers whose bill does not know the basis: they show billed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Everything the money families are made of, as of one instant."""
+
+    now: datetime
+    sources: Sequence[SourceView]
+    accounts: Mapping[tuple[str, str], str]
+
+    @property
+    def month(self) -> Window:
+        """The current UTC month."""
+        return Month.containing(self.now).window()
+
+
+def families(picture: Picture) -> Iterator[Family]:
+    """Every money family that has data, in the order of the catalogue."""
+    yield from _lines(picture)
+    yield from _totals(picture)
+    yield from _timestamps(picture)
+    yield _family("cloudspend_source_info", [((s.name, s.adapter, _basis(s)), 1) for s in picture.sources])
+    shown = {key for source in picture.sources for key in _accounts(source)}
+    names = [((*key, name), 1) for key, name in sorted(picture.accounts.items()) if key in shown]
+    yield _family("cloudspend_account_info", names)
+
+
+def _lines(picture: Picture) -> Iterator[Family]:
+    """The families with the labels of a line of the bill."""
+    daily: list[tuple[tuple[str, ...], Value]] = []
+    running: list[tuple[tuple[str, ...], Value]] = []
+    previous: list[tuple[tuple[str, ...], Value]] = []
+    hourly: list[tuple[tuple[str, ...], Value]] = []
+    last_month = Month.containing(picture.now).previous().window()
+    for source in picture.sources:
+        if source.reach.latest_day:
+            daily += _samples(source, source.days.during(Window.of_day(source.reach.latest_day)))
+        running += _samples(source, source.days.during(picture.month))
+        previous += _samples(source, source.days.during(last_month))
+        hour = _latest_hour(source, picture.now)
+        if hour and source.hours is not None:
+            hourly += _samples(source, source.hours.during(hour))
+    yield _family("cloudspend_daily_cost", daily)
+    yield _common(picture)
+    yield _family("cloudspend_month_to_date_cost", running)
+    yield _family("cloudspend_previous_month_cost", previous)
+    closed = [((s.name,), int(s.reach.previous_month_closed)) for s in picture.sources]
+    yield _family("cloudspend_previous_month_closed", closed)
+    yield _family("cloudspend_hourly_cost", hourly)
+
+
+def _common(picture: Picture) -> Family:
+    day = common_day([source.reach for source in picture.sources], picture.now)
+    if day is None:
+        return _family("cloudspend_common_day_cost", [])
+    sums: dict[tuple[str, ...], Decimal] = {}
+    for source in picture.sources:
+        for line in source.days.during(Window.of_day(day)).by("provider").rows():
+            key = (line.key[0], line.currency)
+            sums[key] = add(sums.get(key, Decimal(0)), _amount(source, line.key[0], line))
+    return _family("cloudspend_common_day_cost", sorted(sums.items()))
+
+
+def _totals(picture: Picture) -> Iterator[Family]:
+    billed = [
+        ((source.name, *line.key, line.currency), line.billed)
+        for source in picture.sources
+        for line in source.days.during(picture.month).by("provider", "charge_category").rows()
+    ]
+    yield _family("cloudspend_billed_month_to_date_cost", billed)
+    for name, field in (("cloudspend_restated_cost", "restated"), ("cloudspend_unattributed_cost", "unattributed")):
+        yield _family(
+            name,
+            [
+                ((source.name, currency), amount)
+                for source in picture.sources
+                for currency, amount in sorted((getattr(source, field) or {}).items())
+            ],
+        )
+
+
+def _timestamps(picture: Picture) -> Iterator[Family]:
+    settled = [((s.name,), s.reach.settled.timestamp()) for s in picture.sources if s.reach.settled]
+    yield _family("cloudspend_data_end_timestamp_seconds", settled)
+    newest = [((s.name,), s.reach.newest.timestamp()) for s in picture.sources]
+    yield _family("cloudspend_newest_charge_timestamp_seconds", newest)
+    start = picture.month.start.timestamp()
+    yield _family("cloudspend_month_start_timestamp_seconds", [((s.name,), start) for s in picture.sources])
+
+
+def _samples(source: SourceView, charges: CostTable) -> list[tuple[tuple[str, ...], Value]]:
+    place = LINE.index("provider") - 1
+    return [
+        ((source.name, *line.key, line.currency), _amount(source, line.key[place], line))
+        for line in charges.by(*LINE[1:-1]).rows()
+    ]
+
+
+def without_basis(days: CostTable, basis: Cost) -> frozenset[str]:
+    """Providers whose bill does not know this basis: it sums to zero where billed does not."""
+    lines = days.by("provider").rows()
+    return frozenset(line.key[0] for line in lines if line.billed and not line.amount(basis))
+
+
+def _amount(source: SourceView, provider: str, line: CostLine) -> Decimal:
+    """The amount on the primary basis, or billed where the provider's bill does not know that basis."""
+    return line.billed if provider in source.billed_only else line.amount(source.basis)
+
+
+def _basis(source: SourceView) -> str:
+    """The word of the info series: the basis, `billed` where the bill does not know it, `mixed` where some do."""
+    if not source.billed_only:
+        return str(source.basis)
+    everyone = {line.key[0] for line in source.days.by("provider").rows()}
+    return str(Cost.BILLED) if source.billed_only >= everyone else "mixed"
+
+
+def _latest_hour(source: SourceView, now: datetime) -> Window | None:
+    """The latest hour whose end lies `settles_after` back, of a source that has hours."""
+    span = source.hours.span() if source.hours is not None else None
+    if span is None:
+        return None
+    edge = min(now - source.settles_after, span.end).replace(minute=0, second=0, microsecond=0)
+    return Window(edge - HOUR, edge)
+
+
+def _accounts(source: SourceView) -> set[tuple[str, str]]:
+    return {(line.key[0], line.key[1]) for line in source.days.by("provider", "account").rows()}
+
+
+def _family(name: str, samples: Sequence[tuple[tuple[str, ...], Value]]) -> Family:
+    return Family(CATALOG[name], samples)

@@ -1,0 +1,113 @@
+"""The live part of /metrics: what the daemon itself knows, never what a bill says.
+
+Made from the state file, so counters survive restarts; the worker never writes it, so a worker that dies cannot leave
+`cloudspend_up 1` behind.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+
+from exporter import __version__
+from exporter.errors import REASONS
+from exporter.metrics.catalog import CATALOG, WORKER_FAILURES
+from exporter.metrics.exposition import EOF, Family, Value
+from exporter.store.state import Counter, SourceState
+
+_PROCESS = CollectorRegistry()
+ProcessCollector(registry=_PROCESS)
+PlatformCollector(registry=_PROCESS)
+
+Samples = Sequence[tuple[tuple[str, ...], Value]]
+
+
+class Watched(Protocol):
+    """What the live part needs of a configured source."""
+
+    @property
+    def name(self) -> str:
+        """The `source` label."""
+        ...
+
+    @property
+    def stale_after(self) -> timedelta:
+        """How old its settled edge may be."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the daemon knows at this moment."""
+
+    sources: Sequence[Watched]
+    states: Mapping[str, SourceState]
+    counters: Sequence[Counter]
+    snapshot_made: datetime | None = None
+    store_bytes: int = 0
+
+
+def families(facts: Facts) -> Iterator[Family]:
+    """Every live family, in the order of the catalogue; counts that never happened are there as 0."""
+    counted = {(c.name, c.source, c.label): c.value for c in facts.counters}
+    states = {source.name: facts.states.get(source.name, SourceState(source.name)) for source in facts.sources}
+    yield _family("cloudspend_up", [((name,), int(state.up)) for name, state in states.items()])
+    failing = [
+        ((name, reason), int(state.failed_reason == reason)) for name, state in states.items() for reason in REASONS
+    ]
+    yield _family("cloudspend_source_failed", failing)
+    yield from _times(facts, states)
+    for metric in ("cloudspend_source_polls_total", "cloudspend_source_api_requests_total"):
+        yield _family(metric, [((name,), counted.get((metric, name, ""), Decimal(0))) for name in states])
+        if metric == "cloudspend_source_polls_total":
+            failures = "cloudspend_source_poll_failures_total"
+            pairs = [(name, reason) for name in states for reason in REASONS]
+            yield _family(failures, [(pair, counted.get((failures, *pair), Decimal(0))) for pair in pairs])
+    charges = "cloudspend_source_api_charges_total"
+    yield _family(
+        charges, [((c.source, c.label), c.value) for c in facts.counters if c.name == charges and c.source in states]
+    )
+    yield _family("cloudspend_source_rows", [((name,), state.rows) for name, state in states.items()])
+    rounded = "cloudspend_source_rounded_values_total"
+    yield _family(rounded, [((name,), counted.get((rounded, name, ""), Decimal(0))) for name in states])
+    yield from _exporter(facts, counted)
+
+
+def process(*, openmetrics: bool) -> bytes:
+    """`process_*` and `python_info`, read now."""
+    if not openmetrics:
+        return bytes(generate_latest(_PROCESS))
+    return bytes(generate_openmetrics(_PROCESS)).removesuffix(EOF)
+
+
+def _times(facts: Facts, states: Mapping[str, SourceState]) -> Iterator[Family]:
+    succeeded = [((n,), s.last_success.timestamp()) for n, s in states.items() if s.last_success]
+    yield _family("cloudspend_source_last_success_timestamp_seconds", succeeded)
+    due = [((n,), s.next_due.timestamp()) for n, s in states.items() if s.next_due]
+    yield _family("cloudspend_source_next_poll_timestamp_seconds", due)
+    stale = [((source.name,), source.stale_after.total_seconds()) for source in facts.sources]
+    yield _family("cloudspend_source_stale_after_seconds", stale)
+    took = [((n,), s.poll_seconds) for n, s in states.items() if s.poll_seconds is not None]
+    yield _family("cloudspend_source_poll_duration_seconds", took)
+
+
+def _exporter(facts: Facts, counted: Mapping[tuple[str, str, str], Decimal]) -> Iterator[Family]:
+    yield _family("cloudspend_exporter_build_info", [((__version__, platform.python_version()), 1)])
+    made: Samples = [((), facts.snapshot_made.timestamp())] if facts.snapshot_made else []
+    yield _family("cloudspend_exporter_snapshot_timestamp_seconds", made)
+    yield _family("cloudspend_exporter_store_size_bytes", [((), facts.store_bytes)])
+    runs = "cloudspend_exporter_worker_runs_total"
+    yield _family(runs, [((), counted.get((runs, "", ""), Decimal(0)))])
+    died = "cloudspend_exporter_worker_failures_total"
+    yield _family(died, [((reason,), counted.get((died, "", reason), Decimal(0))) for reason in WORKER_FAILURES])
+
+
+def _family(name: str, samples: Samples) -> Family:
+    return Family(CATALOG[name], samples)

@@ -1,0 +1,1 @@
+"""From a vendor's spelling to labels: names as data, never empty."""

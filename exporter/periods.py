@@ -1,0 +1,178 @@
+"""Windows, days, months: all calendar arithmetic of the project, and nothing else.
+
+Every instant is an aware UTC `datetime`; every window is half open, `[start, end)`. A *day* is a UTC day. A billing
+month may be cut in another zone (Google Cloud bills by Pacific months, Huawei Cloud by Beijing months), so `Month`
+turns into a window only together with a zone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from enum import StrEnum
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+
+
+class Grain(StrEnum):
+    """How finely charge periods are kept. The two never share a table."""
+
+    DAY = "day"
+    HOUR = "hour"
+
+
+def _utc(instant: datetime) -> datetime:
+    if instant.tzinfo is None:
+        raise ValueError(f"{instant} has no time zone; instants are aware")
+    return instant.astimezone(UTC)
+
+
+def midnight(day: date) -> datetime:
+    """The instant at which a UTC day begins."""
+    return datetime.combine(day, time.min, UTC)
+
+
+def day_of(instant: datetime) -> date:
+    """The UTC day that an instant lies in."""
+    return _utc(instant).date()
+
+
+def settled_until(now: datetime, settles_after: timedelta) -> datetime:
+    """End of the newest UTC day that ended at least `settles_after` ago."""
+    return midnight(day_of(now - settles_after))
+
+
+def next_settling(now: datetime, settles_after: timedelta) -> datetime:
+    """The next instant at which one more UTC day settles."""
+    return settled_until(now, settles_after) + DAY + settles_after
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Window:
+    """A half-open stretch of time, `[start, end)`, in UTC. May be empty (`start == end`), never reversed."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "start", _utc(self.start))
+        object.__setattr__(self, "end", _utc(self.end))
+        if self.end < self.start:
+            raise ValueError(f"a window cannot end ({self.end:%Y-%m-%d %H:%M}) before it starts ({self.start})")
+
+    @classmethod
+    def of_days(cls, first: date, until: date) -> Window:
+        """Whole UTC days from `first`, included, to `until`, excluded."""
+        return cls(midnight(first), midnight(until))
+
+    @classmethod
+    def of_day(cls, day: date) -> Window:
+        """One UTC day."""
+        return cls.of_days(day, day + DAY)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing lies in it."""
+        return self.start == self.end
+
+    def __contains__(self, instant: datetime) -> bool:
+        return self.start <= instant < self.end
+
+    def covers(self, other: Window) -> bool:
+        """Whether every instant of `other` lies in this window."""
+        return other.empty or (self.start <= other.start and other.end <= self.end)
+
+    def meet(self, other: Window) -> Window | None:
+        """The part that both share, or None where they share nothing."""
+        start, end = max(self.start, other.start), min(self.end, other.end)
+        return Window(start, end) if start < end else None
+
+    def join(self, other: Window) -> Window:
+        """The smallest window that holds both."""
+        return Window(min(self.start, other.start), max(self.end, other.end))
+
+    def days(self) -> Iterator[date]:
+        """Every UTC day that the window touches, in order."""
+        day = self.start.date()
+        while midnight(day) < self.end:
+            yield day
+            day += DAY
+
+    def whole_days(self) -> Window:
+        """The window widened to whole UTC days."""
+        floor = midnight(self.start.date())
+        last = midnight(self.end.date())
+        return Window(floor, last if last == self.end else last + DAY)
+
+    def months(self) -> Iterator[Month]:
+        """Every UTC month that the window touches, in order."""
+        month = Month.containing(self.start)
+        while month.window().start < self.end:
+            yield month
+            month = month.next()
+
+    def __str__(self) -> str:
+        return f"{self.start:%Y-%m-%dT%H:%MZ}/{self.end:%Y-%m-%dT%H:%MZ}"
+
+
+ALWAYS = Window(datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC))
+"""The window that leaves nothing out."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Month:
+    """A calendar month, written `2024-09`. Which instants it holds depends on the zone it is cut in."""
+
+    year: int
+    number: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= 12:
+            raise ValueError(f"a month is 1 to 12, not {self.number}")
+
+    @classmethod
+    def of(cls, day: date) -> Month:
+        """The month that a day lies in."""
+        return cls(day.year, day.month)
+
+    @classmethod
+    def containing(cls, instant: datetime, zone: tzinfo = UTC) -> Month:
+        """The month that an instant lies in, as the clocks of `zone` show it."""
+        return cls.of(_utc(instant).astimezone(zone).date())
+
+    @classmethod
+    def parse(cls, text: str) -> Month:
+        """Read `2024-09`; ValueError for anything else."""
+        match = re.fullmatch(r"(\d{4})-(\d{2})", text)
+        if not match:
+            raise ValueError(f"{text!r} is not a month such as 2024-09")
+        return cls(int(match[1]), int(match[2]))
+
+    @property
+    def first(self) -> date:
+        """Its first day."""
+        return date(self.year, self.number, 1)
+
+    def next(self) -> Month:
+        """The month after."""
+        return Month(self.year + self.number // 12, self.number % 12 + 1)
+
+    def previous(self) -> Month:
+        """The month before."""
+        return Month(self.year - (self.number == 1), (self.number - 2) % 12 + 1)
+
+    def back(self, months: int) -> Month:
+        """The month so many months before."""
+        index = self.year * 12 + self.number - 1 - months
+        return Month(index // 12, index % 12 + 1)
+
+    def window(self, zone: tzinfo = UTC) -> Window:
+        """From its first midnight to the next month's, as the clocks of `zone` show them."""
+        edges = (datetime.combine(month.first, time.min, zone).astimezone(UTC) for month in (self, self.next()))
+        return Window(*edges)
+
+    def __str__(self) -> str:
+        return f"{self.year:04d}-{self.number:02d}"

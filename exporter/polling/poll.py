@@ -1,0 +1,181 @@
+"""One poll of one source: ask, tidy, check, replace, remember. A failure leaves the stored bill as it was."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from exporter.clock import Clock
+from exporter.costs import Ask, Bill, CostTable
+from exporter.costs.money import add
+from exporter.errors import STORE_ERROR, BadData, SourceError, StoreError
+from exporter.normalise import names
+from exporter.periods import Window, midnight, settled_until
+from exporter.polling import schedule
+from exporter.polling.ledger import Ledger
+from exporter.polling.sources import Source
+from exporter.store import Restatement
+from exporter.store.lake import Lake
+from exporter.store.state import Failure, State, Success
+
+_log = logging.getLogger(__name__)
+_STORING = threading.Lock()
+
+
+def poll(source: Source, lake: Lake, state: State, clock: Clock, window: Window | None = None) -> Success | Failure:
+    """Poll a source, over `window` or over what may have moved; what came of it is remembered, and returned."""
+    began, now = time.monotonic(), clock.now()
+    before = state.source(source.name)
+    # Should this process die now, the next try waits as if it had failed: a crash loop spends nothing.
+    crashed = schedule.after_failure(source, now, STORE_ERROR, before.failures_in_row)
+    state.begin(source.name, now, crashed, os.getpid())
+    try:
+        bill, change = _fetch_and_store(
+            source, lake, state, window or schedule.window(source, lake.coverage(source.name), now)
+        )
+    except SourceError as error:
+        failed = _failure(source, clock.now(), before.failures_in_row, error.reason, error, time.monotonic() - began)
+    except StoreError as error:
+        failed = _failure(source, clock.now(), before.failures_in_row, STORE_ERROR, error, time.monotonic() - began)
+    except MemoryError:
+        raise
+    except Exception as error:  # a provider's bug must not take the other sources down
+        _log.exception("provider broke", extra={"fields": {"source": source.name}})
+        broken = SourceError(
+            f"unexpected {type(error).__name__}: {error}", hint="this is a bug in the provider; run with --debug"
+        )
+        failed = _failure(source, clock.now(), before.failures_in_row, broken.reason, broken, time.monotonic() - began)
+    else:
+        now = clock.now()
+        succeeded = Success(
+            at=now,
+            next_due=schedule.after_success(source, now),
+            seconds=time.monotonic() - began,
+            rows=change.rows,
+            estimated=bill.estimated,
+            restated=_restated(change, before.last_success, lake_before=before.rows, source=source),
+            unattributed=_unattributed(bill),
+            notes={note.subject: note.text for note in bill.notes},
+        )
+        state.succeed(source.name, succeeded)
+        _say_success(source, before.failed_reason, succeeded, change)
+        return succeeded
+    state.fail(source.name, failed)
+    if failed.reason != before.failed_reason:
+        said = {"source": source.name, "reason": failed.reason, "error": failed.message, "hint": failed.hint}
+        _log.warning("source failed", extra={"fields": said})
+    return failed
+
+
+def _fetch_and_store(source: Source, lake: Lake, state: State, window: Window) -> tuple[Bill, Restatement]:
+    provider = source.spec.connect(source.options, Ledger(state, source.name))
+    bill = provider.fetch(Ask(window, tags=source.tags))
+    label = source.spec.label
+    tidied = Bill(
+        costs=names.tidy(bill.costs, label).kept(),
+        covered=bill.covered,
+        totals=bill.totals,
+        estimated=bill.estimated,
+        accounts=bill.accounts,
+        notes=bill.notes,
+        rounded=bill.rounded,
+    )
+    with _STORING:  # two sources that bill the same account must not slip past each other
+        _refuse_second_route(source, lake, tidied)
+        change = lake.replace(source.name, tidied)
+    if bill.rounded:
+        state.count("cloudspend_source_rounded_values_total", source.name, amount=Decimal(bill.rounded))
+    state.name_accounts(_account_names(tidied))
+    return tidied, change
+
+
+def _refuse_second_route(source: Source, lake: Lake, bill: Bill) -> None:
+    """BadData where another source already holds charges of one of the bill's billing accounts for the same days."""
+    span = bill.costs.span()
+    if span is None:
+        return
+    mine = _routes(bill.costs)
+    for other, theirs in _routes_by_source(lake.read(span)).items():
+        twice = mine & theirs if other != source.name else frozenset()
+        if twice:
+            provider, account, day = min(twice)
+            raise BadData(
+                f"billing account {account} of {provider} is already billed by source {other!r}, {day} among others",
+                hint="two routes to one bill would be added up; remove one of the two sources",
+            )
+
+
+def _routes(costs: CostTable) -> frozenset[tuple[str, str, str]]:
+    return frozenset(
+        (line.key[0], line.key[1], line.key[2])
+        for line in costs.by("provider", "billing_account", "day").rows()
+        if line.key[1]
+    )
+
+
+def _routes_by_source(costs: CostTable) -> Mapping[str, frozenset[tuple[str, str, str]]]:
+    found: dict[str, set[tuple[str, str, str]]] = {}
+    for line in costs.by("source", "provider", "billing_account", "day").rows():
+        if line.key[2]:
+            found.setdefault(line.key[0], set()).add((line.key[1], line.key[2], line.key[3]))
+    return {name: frozenset(routes) for name, routes in found.items()}
+
+
+def _account_names(bill: Bill) -> dict[tuple[str, str], str]:
+    """(provider, account) → name, for the accounts of the bill that have one."""
+    given = {names.account(id): name for id, name in bill.accounts.items() if name}
+    keys = (line.key for line in bill.costs.by("provider", "account").rows())
+    return {(provider, account): given[account] for provider, account in keys if account in given}
+
+
+def _restated(
+    change: Restatement, last_success: datetime | None, *, lake_before: int, source: Source
+) -> dict[str, Decimal]:
+    """Currency → by how much days changed that had already settled at the poll before. Zero is said too."""
+    if last_success is None or not lake_before:
+        return {}
+    edge = settled_until(last_success, source.settles_after)
+    return _by_currency(
+        (currency, amount if midnight(day) < edge else Decimal(0)) for (day, currency), amount in change.changes.items()
+    )
+
+
+def _unattributed(bill: Bill) -> dict[str, Decimal]:
+    """Currency → the provider's own total less the sum of its charges; empty where it gives no totals."""
+    if bill.totals is None:
+        return {}
+    total = [(line.currency, line.billed) for line in bill.totals.rows()]
+    charged = [(line.currency, -line.billed) for line in bill.costs.rows()]
+    return _by_currency([*total, *charged])
+
+
+def _by_currency(amounts: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
+    sums: dict[str, Decimal] = {}
+    for currency, amount in amounts:
+        sums[currency] = add(sums.get(currency, Decimal(0)), amount)
+    return sums
+
+
+def _failure(
+    source: Source, now: datetime, failures: int, reason: str, error: SourceError | StoreError, seconds: float
+) -> Failure:
+    message, hint, retry_after = (
+        (error.message, error.hint, error.retry_after) if isinstance(error, SourceError) else (str(error), None, None)
+    )
+    again = schedule.after_failure(source, now, reason, failures, retry_after)
+    return Failure(now, again, reason, message, hint, seconds)
+
+
+def _say_success(source: Source, failed_before: str | None, success: Success, change: Restatement) -> None:
+    fields = {
+        "source": source.name,
+        "rows": success.rows,
+        "days_changed": len(change.days),
+        "seconds": round(success.seconds, 2),
+    }
+    _log.info("source recovered" if failed_before else "source polled", extra={"fields": fields})

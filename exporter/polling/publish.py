@@ -1,0 +1,131 @@
+"""From the store to a published snapshot. Runs in the worker, or wherever a bill was just stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from exporter import snapshot
+from exporter.analysis.reach import Reach, reach
+from exporter.clock import Clock
+from exporter.costs import Cost, CostTable, dimension, engine
+from exporter.costs.money import text
+from exporter.metrics.catalog import LINE
+from exporter.metrics.exposition import render
+from exporter.metrics.families import Picture, SourceView, families, without_basis
+from exporter.periods import ALWAYS, DAY, Grain, Month, Window, day_of, midnight, next_settling
+from exporter.polling.sources import Paths, Source
+from exporter.store.lake import Lake
+from exporter.store.state import SourceState, State
+
+_GRACE = timedelta(hours=1)
+_CUBE_DAYS = 62
+
+
+def publish(sources: Sequence[Source], paths: Paths, state: State, clock: Clock, basis: Cost = Cost.BILLED) -> Path:
+    """Render what the store holds now and publish it; the snapshot's folder is returned."""
+    lake, now = Lake(paths.lake), clock.now()
+    states = state.sources()
+    views, shown = [], []
+    for source in sources:
+        remembered = states.get(source.name)
+        if remembered is None or _too_old(source, remembered, now):
+            continue
+        view = _view(source, remembered, lake, now, basis)
+        if view is not None:
+            views.append(view)
+            shown.append((source, remembered, view))
+    picture = Picture(now, views, state.accounts())
+    change, expiry = _clock_events(shown, now)
+    manifest = snapshot.Manifest(
+        made=now,
+        next_change_at=change,
+        expires_at=expiry,
+        sources={view.name: _said(view) for view in views},
+        generation=lake.generation,
+    )
+    cube = _cube(lake, paths, now)
+    return snapshot.publish(paths.snapshots, manifest, render(families(picture)), _check(picture, lake), cube)
+
+
+def _too_old(source: Source, remembered: SourceState, now: datetime) -> bool:
+    return remembered.last_success is None or now >= remembered.last_success + source.max_age
+
+
+def _view(source: Source, remembered: SourceState, lake: Lake, now: datetime, basis: Cost) -> SourceView | None:
+    days = lake.read(ALWAYS).where(source=source.name)
+    reached = reach(days, now, source.settles_after, remembered.estimated)
+    if reached is None:
+        return None
+    hours = lake.read(ALWAYS, Grain.HOUR).where(source=source.name) if "hour" in source.spec.grains else None
+    return SourceView(
+        name=source.name,
+        adapter=source.spec.name,
+        days=days,
+        hours=hours,
+        reach=reached,
+        settles_after=source.settles_after,
+        restated=remembered.restated,
+        unattributed=remembered.unattributed,
+        basis=basis,
+        billed_only=without_basis(days, basis),
+    )
+
+
+def _clock_events(
+    shown: list[tuple[Source, SourceState, SourceView]], now: datetime
+) -> tuple[datetime, datetime | None]:
+    """When the content changes by the clock alone, and when it would begin to lie."""
+    month = Month.containing(now).window().end
+    settling = [next_settling(now, source.settles_after) for source, _, _ in shown]
+    ages = [s.last_success + source.max_age for source, s, _ in shown if s.last_success]
+    return min([month, *settling, *ages]), (min(ages) + _GRACE if ages else None)
+
+
+def _said(view: SourceView) -> dict[str, Any]:
+    settled: Reach = view.reach
+    return {
+        "provider": view.adapter,
+        "basis": str(view.basis),
+        "newest": settled.newest.isoformat(),
+        "settled": settled.settled.isoformat() if settled.settled else None,
+    }
+
+
+def _check(picture: Picture, lake: Lake) -> dict[str, Any]:
+    """check.json: totals by window × provider × account × service, and how fresh they are."""
+    month = Month.containing(picture.now)
+    windows = {"month_to_date": month.window(), "previous_month": month.previous().window()}
+    charges = lake.read(windows["previous_month"].join(windows["month_to_date"]))
+    names = [view.name for view in picture.sources]
+    return {
+        "schema": snapshot.SCHEMA,
+        "now": picture.now.isoformat(),
+        "sources": {view.name: _said(view) for view in picture.sources},
+        "totals": {name: _totals(charges.during(window).where(source=names)) for name, window in windows.items()},
+    }
+
+
+def _totals(charges: CostTable) -> list[list[str]]:
+    """[provider, account, service, currency, billed] with exact amounts as text."""
+    return [
+        [*line.key, line.currency, text(line.billed)] for line in charges.by("provider", "account", "service").rows()
+    ]
+
+
+def _cube(lake: Lake, paths: Paths, now: datetime) -> Path:
+    """Recent days by label, as Parquet; the caller moves it into the snapshot."""
+    tomorrow = midnight(day_of(now) + DAY)
+    recent = lake.read(Window(tomorrow - DAY * _CUBE_DAYS, tomorrow))
+    charges, parameters = recent.sql()
+    keys = ", ".join(f"{dimension(name)} AS {name}" for name in (*LINE, "day"))
+    sums = ", ".join(f"sum({cost.column}) AS {cost.column}" for cost in Cost)
+    path = paths.root / "cube.tmp"
+    engine.run(
+        f"COPY (SELECT {keys}, {sums}, sum(RowCount)::BIGINT AS RowCount FROM ({charges}) GROUP BY ALL ORDER BY ALL)"
+        f" TO {engine.literal(str(path))} (FORMAT parquet, COMPRESSION zstd)",
+        parameters,
+    )
+    return path

@@ -1,0 +1,67 @@
+"""When to ask again: pure arithmetic over what the state file remembers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from exporter.errors import STORE_ERROR, WORKER_DIED, Throttled, Unavailable
+from exporter.periods import ALWAYS, DAY, Month, Window, day_of, midnight
+from exporter.polling.sources import Source
+from exporter.store.state import SourceState
+
+_FIRST_RETRY = timedelta(minutes=1)
+_SOON = frozenset({Throttled.reason, Unavailable.reason, WORKER_DIED, STORE_ERROR})
+
+REOPENED_UNTIL = 10
+"""Day of the month until which the previous month is read again too: bills close in the first days of a month."""
+
+
+def due(sources: Iterable[Source], states: Mapping[str, SourceState], now: datetime) -> tuple[Source, ...]:
+    """The sources whose time has come. One never polled is due at once."""
+    return tuple(s for s in sources if next_due(states.get(s.name), now) <= now)
+
+
+def next_due(state: SourceState | None, now: datetime) -> datetime:
+    """When a source is due; now where nothing is known of it."""
+    return state.next_due if state and state.next_due else now
+
+
+def after_success(source: Source, now: datetime) -> datetime:
+    """One poll interval later, less a share of up to a tenth, so that sources spread out.
+
+    The share is fixed by the source's name and the day: restarts do not move it.
+    """
+    seed = hashlib.blake2b(f"{source.name} {day_of(now)}".encode(), digest_size=4).digest()
+    share: float = int.from_bytes(seed) / 2**32
+    return now + source.poll_every * (1 - share / 10)
+
+
+def after_failure(
+    source: Source, now: datetime, reason: str, failures_in_row: int, retry_after: timedelta | None = None
+) -> datetime:
+    """Soon and then ever later for what may pass by itself; at the regular time for what a person must mend."""
+    regular = now + source.poll_every
+    if reason not in _SOON:
+        return regular
+    if retry_after is not None:
+        return max(now + _FIRST_RETRY, now + retry_after)
+    return min(regular, now + _FIRST_RETRY * 2 ** min(failures_in_row, 16))
+
+
+def window(source: Source, covered: Window | None, now: datetime) -> Window:
+    """What a regular poll asks for: all there may be at first, then everything that may still move.
+
+    That is the open month, the previous one in the first days of a month, and every day that has not settled.
+    """
+    if source.spec.history is None:
+        return ALWAYS
+    tomorrow = midnight(day_of(now) + DAY)
+    if covered is None:
+        return Window(Month.containing(now - source.spec.history).window().start, tomorrow)
+    month = Month.containing(now)
+    since = (month.previous() if now.day <= REOPENED_UNTIL else month).window().start
+    unsettled = midnight(day_of(now - source.settles_after - DAY))
+    # Days that went by while nothing was polled are asked for too.
+    return Window(min(since, unsettled, midnight(day_of(covered.end)) - DAY), tomorrow)

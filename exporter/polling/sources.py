@@ -1,0 +1,101 @@
+"""A source as it runs: what the configuration says, completed by what its provider's spec says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from exporter import providers
+from exporter.config.schema import Config, SourceSettings
+from exporter.providers import ProviderSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One configured billing source."""
+
+    name: str
+    spec: ProviderSpec[Any]
+    options: BaseModel
+    poll_every: timedelta
+    settles_after: timedelta
+    max_age: timedelta
+    tags: tuple[str, ...]
+
+    @property
+    def stale_after(self) -> timedelta:
+        """How old the settled edge may be: settling, one more day, and the age at which data is given up."""
+        return self.settles_after + timedelta(days=1) + self.max_age
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where everything lies below `store.path`."""
+
+    root: Path
+
+    @property
+    def lake(self) -> Path:
+        """Bills."""
+        return self.root / "lake"
+
+    @property
+    def state(self) -> Path:
+        """The state file."""
+        return self.root / "state.sqlite"
+
+    @property
+    def snapshots(self) -> Path:
+        """Published snapshots."""
+        return self.root / "snapshots"
+
+    @property
+    def writer_lock(self) -> Path:
+        """Held by whoever polls: the worker, or `collect`."""
+        return self.root / "writer.lock"
+
+    @property
+    def daemon_lock(self) -> Path:
+        """Held by the daemon."""
+        return self.root / "daemon.lock"
+
+
+class Registry:
+    """The option models of every provider, for the configuration, which must not import providers itself."""
+
+    def names(self) -> tuple[str, ...]:
+        """Every provider there is."""
+        return providers.names()
+
+    def options(self, name: str) -> type[BaseModel]:
+        """The options of one provider."""
+        return providers.spec(name).options
+
+
+def resolve(config: Config) -> tuple[Source, ...]:
+    """The sources of a configuration, defaults filled in."""
+    return tuple(_source(settings) for settings in config.sources)
+
+
+def chosen(sources: Iterable[Source], names: Iterable[str] | None) -> tuple[Source, ...]:
+    """Those whose name, provider module or provider label is among `names`; all where `names` is None."""
+    wanted = None if names is None else set(names)
+    return tuple(s for s in sources if wanted is None or wanted & {s.name, s.spec.name, s.spec.label})
+
+
+def _source(settings: SourceSettings) -> Source:
+    spec = providers.spec(settings.provider)
+    return Source(
+        name=settings.name,
+        spec=spec,
+        options=settings.options,
+        poll_every=settings.poll_every or spec.poll_every,
+        settles_after=spec.settles_after if settings.settles_after is None else settings.settles_after,
+        max_age=settings.max_age,
+        tags=settings.tags,
+    )

@@ -1,0 +1,120 @@
+"""The worker process: polls what it was told to, publishes, ends. It never serves.
+
+The daemon starts it as `python -m exporter.polling.worker` and hands it one JSON document on stdin: the configuration
+with its secrets, the sources to poll (none: render only), and whether to log debug lines. Nothing secret touches the
+disk or the command line.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import resource
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+
+from exporter import log
+from exporter.clock import Clock
+from exporter.config.load import restore
+from exporter.config.schema import Config
+from exporter.costs import Cost, engine
+from exporter.errors import CloudspendError, StoreError
+from exporter.periods import Window
+from exporter.polling.poll import poll
+from exporter.polling.publish import publish
+from exporter.polling.sources import Paths, Registry, Source, resolve
+from exporter.store.lake import Lake
+from exporter.store.state import Failure, State, Success
+
+_log = logging.getLogger(__name__)
+
+OUT_OF_MEMORY = 77
+"""Exit code of a worker that ran out of memory; 0 is a worker that did its work, whatever the sources said."""
+
+Outcome = Success | Failure
+Report = Callable[[str, Outcome], None]
+
+
+def run(
+    config: Config,
+    clock: Clock,
+    names: Sequence[str] | None = None,
+    window: Window | None = None,
+    done: Report = lambda _name, _outcome: None,
+) -> dict[str, Outcome]:
+    """Poll the named sources (all: None), one thread each, and publish as they come in; once more where none is named.
+
+    Waits until no other process is polling into the same store.
+    """
+    paths = Paths(config.store.path)
+    engine.configure(memory=config.store.memory_limit, threads=config.store.threads, spill=paths.root / "spill")
+    everything = resolve(config)
+    polled = [source for source in everything if names is None or source.name in names]
+    outcomes: dict[str, Outcome] = {}
+    with exclusive(paths.writer_lock), State(paths.state) as state:
+        lake = Lake(paths.lake)
+        lake.repair()
+        if not polled:
+            publish(everything, paths, state, clock, Cost(config.cost.basis))
+            return outcomes
+        for batch in _polls(polled, lake, paths, clock, window):
+            for name, outcome in batch:
+                outcomes[name] = outcome
+                done(name, outcome)
+            publish(everything, paths, state, clock, Cost(config.cost.basis))
+    return outcomes
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold a lock file, waiting for it if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = path.open("w")
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be opened: {error.strerror}") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def main() -> int:
+    """Do what stdin says."""
+    task = json.load(sys.stdin)
+    log.setup(debug=task.get("debug", False))
+    os.nice(10)  # scrapes go first
+    if task.get("memory_limit"):
+        resource.setrlimit(resource.RLIMIT_AS, (task["memory_limit"], task["memory_limit"]))
+    try:
+        run(restore(task["config"], Registry()), Clock.from_environment(), task["sources"])
+    except MemoryError:
+        return OUT_OF_MEMORY
+    except CloudspendError as error:
+        _log.error("worker failed", extra={"fields": {"error": error}})
+        return 1
+    return 0
+
+
+def _polls(
+    sources: Sequence[Source], lake: Lake, paths: Paths, clock: Clock, window: Window | None
+) -> Iterator[list[tuple[str, Outcome]]]:
+    """Outcomes in batches, as they come in."""
+
+    def one(source: Source) -> Outcome:
+        with State(paths.state) as state:  # a SQLite connection belongs to its thread
+            return poll(source, lake, state, clock, window)
+
+    with ThreadPoolExecutor(max_workers=len(sources), thread_name_prefix="poll") as pool:
+        pending: dict[Future[Outcome], str] = {pool.submit(one, source): source.name for source in sources}
+        while pending:
+            finished, _ = wait(pending, return_when=FIRST_COMPLETED)
+            yield [(pending.pop(future), future.result()) for future in finished]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,290 @@
+"""The lake: bills as FOCUS Parquet files, one per source and month, that any engine can read in place.
+
+    lake/
+      manifest.json                                    which version of each month counts: the commit point
+      versions/00000012-demo-day-2024-09.parquet       never changed once written
+      grain=day/source=demo/month=2024-09/bill.parquet the current version again, for Trino, Athena, Spark, DuckDB …
+
+A replacement writes new versions beside the old ones, syncs them, and renames one new manifest into place: readers
+see all of it or nothing, over any number of months. A table that was read before goes on reading the versions it
+started with; superseded ones are deleted an hour later. The second tree is hard links to the same files.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from exporter.costs import Bill, CostTable, Scope, engine
+from exporter.costs.model import COSTS, KEYS, NAMES
+from exporter.costs.money import SQL_TYPE
+from exporter.errors import StoreError
+from exporter.periods import Grain, Month, Window
+from exporter.store import Restatement
+from exporter.store.files import sync_folder, write_durably
+
+SCHEMA = 1
+_GRACE = 3600  # seconds that a superseded version stays for the readers that started with it
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """One month of one source, as a file."""
+
+    file: str
+    rows: int
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Manifest:
+    """What the lake holds. Keys of `months` are `grain=day/source=demo/month=2024-09`."""
+
+    generation: int = 0
+    months: Mapping[str, _Version] = field(default_factory=dict)
+    coverage: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def of(self, source: str, grain: Grain) -> Iterator[tuple[Month, str, _Version]]:
+        prefix = f"grain={grain}/source={source}/month="
+        for key, version in self.months.items():
+            if key.startswith(prefix):
+                yield Month.parse(key.removeprefix(prefix)), key, version
+
+
+class Lake:
+    """The default Store. Make one per process; its methods may be called from several threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._threads = threading.Lock()
+
+    def replace(self, source: str, bill: Bill, grain: Grain = Grain.DAY) -> Restatement:
+        """See `Store.replace`. StoreError where the bill has charges outside of what it covers."""
+        with self._writing():
+            manifest = self._manifest()
+            outside = bill.costs.select("count(*)", where=f"NOT {_covered(bill.covered)}")[0][0]
+            if outside:
+                raise StoreError(f"{source}: {outside} charges lie outside of the days and accounts the bill covers")
+            months = dict(manifest.months)
+            changes: dict[tuple[date, str], Decimal] = {}
+            for month in self._touched(manifest, source, bill, grain):
+                key = f"grain={grain}/source={source}/month={month}"
+                old, new = months.get(key), self._written(manifest, key, source, month, bill)
+                changes.update(self._difference(old, new))
+                if new is None:
+                    months.pop(key, None)
+                elif new != old:
+                    months[key] = new
+            rows = sum(version.rows for key, version in months.items() if f"/source={source}/" in key)
+            coverage = dict(manifest.coverage) | self._widened(manifest, source, bill)
+            if months != manifest.months or coverage != manifest.coverage:
+                self._commit(_Manifest(manifest.generation + 1, months, coverage))
+            self._sweep()
+            return Restatement(changes, rows)
+
+    def read(self, window: Window, grain: Grain = Grain.DAY) -> CostTable:
+        """See `Store.read`. StoreError where a file is missing, cut off, or not ours."""
+        manifest = self._manifest()
+        files = []
+        for key, version in sorted(manifest.months.items()):
+            month = Month.parse(key.rpartition("=")[2])
+            if key.startswith(f"grain={grain}/") and month.window().meet(window):
+                files.append(self._checked(version))
+        if not files:
+            return CostTable.nothing()
+        return CostTable.over(_scan(*files)).during(window)
+
+    def coverage(self, source: str) -> Window | None:
+        """See `Store.coverage`."""
+        edges = self._manifest().coverage.get(source)
+        return Window(*map(datetime.fromisoformat, edges)) if edges else None
+
+    def rows(self, source: str) -> int:
+        """Rows held for a source, days and hours."""
+        return sum(version.rows for key, version in self._manifest().months.items() if f"/source={source}/" in key)
+
+    @property
+    def size(self) -> int:
+        """Bytes of everything the manifest counts."""
+        return sum(version.size for version in self._manifest().months.values())
+
+    @property
+    def generation(self) -> int:
+        """Grows by one with every replacement that changed anything."""
+        return self._manifest().generation
+
+    def repair(self) -> None:
+        """Finish what a crash cut off: drop unfinished files, and point the second tree at the current versions."""
+        with self._writing():
+            for leftover in self._versions.glob("*.tmp"):
+                leftover.unlink()
+            self._publish(self._manifest())
+            self._sweep()
+
+    @property
+    def _versions(self) -> Path:
+        return self.folder / "versions"
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._versions.mkdir(parents=True, exist_ok=True)
+        with self._threads, (self.folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _manifest(self) -> _Manifest:
+        path = self.folder / "manifest.json"
+        try:
+            found = json.loads(path.read_text())
+        except FileNotFoundError:
+            return _Manifest()
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{path}: cannot be read: {error}") from error
+        if found.get("schema") != SCHEMA:
+            raise StoreError(f"{path}: made by another version (schema {found.get('schema')}, this one reads {SCHEMA})")
+        return _Manifest(
+            found["generation"],
+            {key: _Version(**version) for key, version in found["months"].items()},
+            {source: (edges[0], edges[1]) for source, edges in found["coverage"].items()},
+        )
+
+    def _checked(self, version: _Version) -> Path:
+        path = self._versions / version.file
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            raise StoreError(f"{path}: is missing. hint: poll its source again, or restore a backup") from None
+        if size != version.size:
+            raise StoreError(
+                f"{path}: has {size} bytes, not {version.size}. hint: restore it, or poll its source again"
+            )
+        return path
+
+    def _touched(self, manifest: _Manifest, source: str, bill: Bill, grain: Grain) -> list[Month]:
+        """Months whose file may change: those stored under the covered scopes, and those of the new charges."""
+        stored = {
+            month
+            for month, _, _ in manifest.of(source, grain)
+            if any(scope.window.meet(month.window()) for scope in bill.covered)
+        }
+        fresh = {Month.parse(line.key[0]) for line in bill.costs.by("month").rows()}
+        return sorted(stored | fresh)
+
+    def _written(self, manifest: _Manifest, key: str, source: str, month: Month, bill: Bill) -> _Version | None:
+        """A new version of one month: what is stored outside the covered scopes, and what the bill says inside."""
+        old = manifest.months.get(key)
+        charges, parameters = bill.costs.during(month.window()).sql()
+        parts = [f"SELECT * REPLACE ({engine.literal(source)} AS SourceId) FROM ({charges})"]
+        if old is not None:
+            parts.append(f"SELECT * FROM ({_scan(self._checked(old))}) WHERE NOT {_covered(bill.covered)}")
+        sums = [f"sum({cost})::{SQL_TYPE} AS {cost}" for cost in COSTS]
+        select = f"SELECT {', '.join(KEYS)}, {', '.join(sums)}, sum(RowCount)::BIGINT AS RowCount"
+        body = (
+            f"{select} FROM ({' UNION ALL BY NAME '.join(parts)}) GROUP BY {', '.join(KEYS)} ORDER BY {', '.join(KEYS)}"
+        )
+        words = key.replace("grain=", "").replace("/source=", "-").replace("/month=", "-")
+        path = self._versions / f"{manifest.generation + 1:08d}-{words}.parquet"
+        draft = path.with_suffix(".tmp")
+        [(rows,)] = engine.run(
+            f"COPY ({body}) TO {engine.literal(str(draft))} (FORMAT parquet, COMPRESSION zstd)", parameters
+        )
+        if not rows or (old is not None and self._same(draft, self._versions / old.file)):
+            draft.unlink()
+            return old if rows else None
+        with draft.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            os.fsync(file.fileno())
+        draft.rename(path)
+        return _Version(path.name, rows, path.stat().st_size, digest)
+
+    def _same(self, one: Path, other: Path) -> bool:
+        """Whether two files hold the same rows; their bytes may still differ."""
+        a, b = _scan(one), _scan(other)
+        differing = f"(({a}) EXCEPT ALL ({b})) UNION ALL (({b}) EXCEPT ALL ({a}))"
+        return not engine.run(f"SELECT 1 FROM ({differing}) LIMIT 1")
+
+    def _difference(self, old: _Version | None, new: _Version | None) -> dict[tuple[date, str], Decimal]:
+        """Day and currency → new billed cost less old, where they differ."""
+        if old == new:
+            return {}
+        signed = [
+            f"SELECT ChargePeriodStart::DATE AS day, BillingCurrency, {sign} BilledCost AS cost"
+            f" FROM ({_scan(self._checked(version))})"
+            for sign, version in (("-", old), ("+", new))
+            if version is not None
+        ]
+        found = engine.run(
+            f"SELECT day, BillingCurrency, sum(cost)::{SQL_TYPE} AS change FROM ({' UNION ALL '.join(signed)})"
+            " GROUP BY ALL HAVING change <> 0 ORDER BY ALL"
+        )
+        return {(day, currency): change for day, currency, change in found}
+
+    def _widened(self, manifest: _Manifest, source: str, bill: Bill) -> dict[str, tuple[str, str]]:
+        windows = [scope.window for scope in bill.covered if not scope.window.empty]
+        if source in manifest.coverage:
+            windows.append(Window(*map(datetime.fromisoformat, manifest.coverage[source])))
+        if not windows:
+            return {}
+        start, end = min(w.start for w in windows), max(w.end for w in windows)
+        return {source: (start.astimezone(UTC).isoformat(), end.astimezone(UTC).isoformat())}
+
+    def _commit(self, manifest: _Manifest) -> None:
+        sync_folder(self._versions)
+        body = {"schema": SCHEMA, **asdict(manifest)}
+        write_durably(self.folder / "manifest.json", json.dumps(body, indent=1, sort_keys=True).encode())
+        self._publish(manifest)
+
+    def _publish(self, manifest: _Manifest) -> None:
+        """Make the second tree show the current versions, each month renamed into place."""
+        for key, version in manifest.months.items():
+            shown, current = self.folder / key / "bill.parquet", self._versions / version.file
+            if shown.exists() and os.path.samefile(shown, current):
+                continue
+            shown.parent.mkdir(parents=True, exist_ok=True)
+            draft = shown.with_suffix(".tmp")
+            draft.unlink(missing_ok=True)
+            try:
+                draft.hardlink_to(current)
+            except OSError:  # a file system without hard links
+                shutil.copyfile(current, draft)
+            draft.replace(shown)
+        for shown in self.folder.glob("grain=*/source=*/month=*/bill.parquet"):
+            if str(shown.parent.relative_to(self.folder)) not in manifest.months:
+                shown.unlink()
+
+    def _sweep(self) -> None:
+        """Delete versions that were superseded long enough ago."""
+        current = {version.file for version in self._manifest().months.values()}
+        for path in self._versions.glob("*.parquet"):
+            # A hard link's change time is when its neighbour in the second tree was renamed away.
+            if path.name not in current and time.time() - path.stat().st_ctime > _GRACE:
+                path.unlink()
+
+
+def _scan(*files: Path) -> str:
+    listed = ", ".join(engine.literal(str(file)) for file in files)
+    return f"SELECT {', '.join(NAMES)} FROM read_parquet([{listed}], hive_partitioning = false)"
+
+
+def _covered(scopes: tuple[Scope, ...]) -> str:
+    """SQL condition: the charge lies in one of the scopes."""
+    conditions = []
+    for scope in scopes:
+        start, end = (f"TIMESTAMP '{edge:%Y-%m-%d %H:%M:%S}'" for edge in (scope.window.start, scope.window.end))
+        condition = f"ChargePeriodStart >= {start} AND ChargePeriodStart < {end}"
+        if scope.accounts is not None:
+            condition += f" AND SubAccountId IN ({', '.join(map(engine.literal, scope.accounts)) or 'NULL'})"
+        conditions.append(f"({condition})")
+    return f"coalesce({' OR '.join(conditions)}, false)" if conditions else "(false)"

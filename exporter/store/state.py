@@ -1,0 +1,294 @@
+"""The state file: what was done and when, so that a restart neither polls nor counts anything twice.
+
+One SQLite file in WAL mode. The worker writes; the daemon reads, and writes only that a worker died. Instants are
+ISO 8601 text in UTC on the business clock, amounts are exact decimal text.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from exporter.costs.money import MONEY, text
+from exporter.errors import StoreError
+
+_MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE sources (
+        source TEXT PRIMARY KEY,
+        next_due TEXT,              -- when to poll next
+        attempt_pid INTEGER,        -- worker that is polling it now
+        last_attempt TEXT,
+        last_success TEXT,
+        failed_reason TEXT,         -- null while the last poll succeeded
+        failed_message TEXT,
+        failed_hint TEXT,
+        failures_in_row INTEGER NOT NULL DEFAULT 0,
+        poll_seconds REAL,
+        rows INTEGER NOT NULL DEFAULT 0,
+        estimated TEXT NOT NULL DEFAULT '[]',      -- days the provider still calls an estimate
+        restated TEXT NOT NULL DEFAULT '{}',       -- currency → change of settled days at the last poll
+        unattributed TEXT NOT NULL DEFAULT '{}',   -- currency → provider's total − Σ rows
+        notes TEXT NOT NULL DEFAULT '{}'           -- subject → sentence
+    );
+    CREATE TABLE counters (
+        name TEXT, source TEXT, label TEXT, value TEXT NOT NULL,
+        PRIMARY KEY (name, source, label)
+    );
+    CREATE TABLE accounts (
+        provider TEXT, account TEXT, name TEXT NOT NULL,
+        PRIMARY KEY (provider, account)
+    );
+    """,
+)
+"""One script per schema version, forward only; the number applied is SQLite's `user_version`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """What is remembered of one source. Instants are UTC; None says that it never happened."""
+
+    source: str
+    next_due: datetime | None = None
+    attempt_pid: int | None = None
+    last_attempt: datetime | None = None
+    last_success: datetime | None = None
+    failed_reason: str | None = None
+    failed_message: str | None = None
+    failed_hint: str | None = None
+    failures_in_row: int = 0
+    poll_seconds: float | None = None
+    rows: int = 0
+    estimated: frozenset[date] = frozenset()
+    restated: Mapping[str, Decimal] = field(default_factory=dict)
+    unattributed: Mapping[str, Decimal] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def up(self) -> bool:
+        """Whether the last poll succeeded."""
+        return self.last_success is not None and self.failed_reason is None
+
+
+@dataclass(frozen=True, slots=True)
+class Success:
+    """What a successful poll leaves behind."""
+
+    at: datetime
+    next_due: datetime
+    seconds: float
+    rows: int
+    estimated: frozenset[date] = frozenset()
+    restated: Mapping[str, Decimal] = field(default_factory=dict)
+    unattributed: Mapping[str, Decimal] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a failed poll leaves behind; the stored bill stays as it was."""
+
+    at: datetime
+    next_due: datetime
+    reason: str
+    message: str
+    hint: str | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A count that survives restarts: metric name, source ("" for none), label value ("" for none), value."""
+
+    name: str
+    source: str
+    label: str
+    value: Decimal
+
+
+class State:
+    """The state file, open. One instance per thread; close it, or use it in a `with`."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        try:
+            # FULL: a poll that was paid for must be remembered after a power cut too.
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
+            self._db.row_factory = sqlite3.Row
+            self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+            self._migrate()
+        except sqlite3.Error as error:
+            raise StoreError(f"{path}: cannot be opened: {error}") from error
+
+    def __enter__(self) -> State:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def source(self, name: str) -> SourceState:
+        """What is remembered of one source; all unset for one never polled."""
+        return self.sources().get(name, SourceState(name))
+
+    def sources(self) -> dict[str, SourceState]:
+        """Every source that was ever polled."""
+        return {row["source"]: _source(row) for row in self._read("SELECT * FROM sources ORDER BY source")}
+
+    def counters(self) -> list[Counter]:
+        """Every count, ordered."""
+        rows = self._read("SELECT name, source, label, value FROM counters ORDER BY name, source, label")
+        return [Counter(name, source, label, Decimal(value)) for name, source, label, value in rows]
+
+    def accounts(self) -> dict[tuple[str, str], str]:
+        """(provider, account) → name."""
+        rows = self._read("SELECT provider, account, name FROM accounts ORDER BY provider, account")
+        return {(provider, account): name for provider, account, name in rows}
+
+    def version(self) -> int:
+        """A number that changes when another process has written."""
+        return int(self._read("PRAGMA data_version")[0][0])
+
+    def begin(self, source: str, at: datetime, next_due: datetime, pid: int) -> None:
+        """Remember that a poll begins, and when the next is due should this one never end."""
+        with self._writing():
+            self._db.execute("INSERT OR IGNORE INTO sources (source) VALUES (?)", (source,))
+            self._db.execute(
+                "UPDATE sources SET last_attempt = ?, next_due = ?, attempt_pid = ? WHERE source = ?",
+                (at.isoformat(), next_due.isoformat(), pid, source),
+            )
+            self._add("cloudspend_source_polls_total", source, "", Decimal(1))
+
+    def succeed(self, source: str, success: Success) -> None:
+        """Remember that the poll of a source succeeded."""
+        with self._writing():
+            self._db.execute(
+                "UPDATE sources SET attempt_pid = NULL, last_success = ?, next_due = ?, failed_reason = NULL,"
+                " failed_message = NULL, failed_hint = NULL, failures_in_row = 0, poll_seconds = ?, rows = ?,"
+                " estimated = ?, restated = ?, unattributed = ?, notes = ? WHERE source = ?",
+                (
+                    success.at.isoformat(),
+                    success.next_due.isoformat(),
+                    success.seconds,
+                    success.rows,
+                    json.dumps(sorted(day.isoformat() for day in success.estimated)),
+                    _amounts(success.restated),
+                    _amounts(success.unattributed),
+                    json.dumps(dict(success.notes)),
+                    source,
+                ),
+            )
+
+    def fail(self, source: str, failure: Failure) -> None:
+        """Remember that the poll of a source failed, and why."""
+        with self._writing():
+            self._db.execute("INSERT OR IGNORE INTO sources (source) VALUES (?)", (source,))
+            self._db.execute(
+                "UPDATE sources SET attempt_pid = NULL, next_due = ?, failed_reason = ?, failed_message = ?,"
+                " failed_hint = ?, failures_in_row = failures_in_row + 1, poll_seconds = coalesce(?, poll_seconds)"
+                " WHERE source = ?",
+                (
+                    failure.next_due.isoformat(),
+                    failure.reason,
+                    failure.message,
+                    failure.hint,
+                    failure.seconds,
+                    source,
+                ),
+            )
+            self._add("cloudspend_source_poll_failures_total", source, failure.reason, Decimal(1))
+
+    def count(self, name: str, source: str = "", label: str = "", amount: Decimal = Decimal(1)) -> None:
+        """Add to a count."""
+        with self._writing():
+            self._add(name, source, label, amount)
+
+    def name_accounts(self, names: Mapping[tuple[str, str], str]) -> None:
+        """Remember the names of accounts, keyed by (provider, account)."""
+        with self._writing():
+            self._db.executemany(
+                "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?)", [(*key, name) for key, name in names.items()]
+            )
+
+    def _add(self, name: str, source: str, label: str, amount: Decimal) -> None:
+        found = self._db.execute(
+            "SELECT value FROM counters WHERE name = ? AND source = ? AND label = ?", (name, source, label)
+        ).fetchone()
+        total = MONEY.add(Decimal(found[0]) if found else Decimal(0), amount)
+        self._db.execute("INSERT OR REPLACE INTO counters VALUES (?, ?, ?, ?)", (name, source, label, text(total)))
+
+    def _read(self, sql: str) -> list[sqlite3.Row]:
+        try:
+            return self._db.execute(sql).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: cannot be read: {error}") from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction; StoreError where it cannot be written."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: cannot be written: {error}") from error
+
+    def _migrate(self) -> None:
+        if self._schema() == len(_MIGRATIONS):
+            return
+        with self._writing():  # another process may have come first, so look again inside
+            applied = self._schema()
+            if applied > len(_MIGRATIONS):
+                raise StoreError(f"{self.path}: made by a newer version (schema {applied}). hint: upgrade cloudspend")
+            for script in _MIGRATIONS[applied:]:
+                for statement in script.split(";"):
+                    self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+
+    def _schema(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _source(row: sqlite3.Row) -> SourceState:
+    amounts = {
+        column: {currency: Decimal(amount) for currency, amount in json.loads(row[column]).items()}
+        for column in ("restated", "unattributed")
+    }
+    return SourceState(
+        source=row["source"],
+        next_due=_instant(row["next_due"]),
+        attempt_pid=row["attempt_pid"],
+        last_attempt=_instant(row["last_attempt"]),
+        last_success=_instant(row["last_success"]),
+        failed_reason=row["failed_reason"],
+        failed_message=row["failed_message"],
+        failed_hint=row["failed_hint"],
+        failures_in_row=row["failures_in_row"],
+        poll_seconds=row["poll_seconds"],
+        rows=row["rows"],
+        estimated=frozenset(map(date.fromisoformat, json.loads(row["estimated"]))),
+        notes=json.loads(row["notes"]),
+        **amounts,
+    )
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _amounts(amounts: Mapping[str, Decimal]) -> str:
+    return json.dumps({currency: text(amount) for currency, amount in sorted(amounts.items())})

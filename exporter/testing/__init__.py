@@ -1,0 +1,30 @@
+"""For authors of providers: the tests that every provider inherits, and a server that plays recorded pages.
+
+    from exporter.testing import ProviderContract
+
+    class TestAcme(ProviderContract):
+        spec = acme.SPEC
+        options = {"token": "t0ken-for-tests"}
+        recorded = Path(__file__).parent / "recorded"
+
+Needs pytest. `docs/how-to/add-a-provider.md` shows all of it at work.
+"""
+
+import pytest
+
+# Before the import: a failing assert of the contract then shows its values, as one in a test module does.
+pytest.register_assert_rewrite("exporter.testing.contract")
+
+from exporter.testing.billing_server import BillingServer, Recording, Request, recordings  # noqa: E402
+from exporter.testing.contract import BillContract, CountingMeter, ProviderContract, Subject  # noqa: E402
+
+__all__ = [
+    "BillContract",
+    "BillingServer",
+    "CountingMeter",
+    "ProviderContract",
+    "Recording",
+    "Request",
+    "Subject",
+    "recordings",
+]

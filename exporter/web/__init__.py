@@ -1,0 +1,1 @@
+"""What the daemon serves: bytes made elsewhere, and its own pulse."""
