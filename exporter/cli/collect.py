@@ -27,7 +27,7 @@ def collect(
 ) -> None:
     """Poll every source once, now, whether it is due or not.
 
-    With --start it back-fills month by month, the newest first, so that an interrupted run leaves the recent past whole.
+    With --start it back-fills month by month, the newest first: an interrupted run leaves the recent past whole.
 
     \b
     cloudspend collect --config cloudspend.yml

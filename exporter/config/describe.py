@@ -106,25 +106,21 @@ def _branch(provider: str, options: Schema) -> Schema:
     return {"if": named, "then": options | {"properties": common | options.get("properties", {})}}
 
 
-def _open_to_references(schema: Any) -> Any:
+def _open_to_references(schema: Schema) -> Schema:
     """A schema in which every value but free text may be a reference to the environment instead."""
-    if isinstance(schema, list):
-        return [_open_to_references(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
     opened = dict(schema)
     opened.pop("ge", None)  # pydantic leaves the limits of a timedelta behind, which JSON schema cannot say
     opened.pop("gt", None)
     if opened.get("default", "") is None:
         del opened["default"]
-    for inside in ("properties", "$defs"):
-        if inside in opened:
-            opened[inside] = {key: _or_reference(_open_to_references(one)) for key, one in opened[inside].items()}
+    if "properties" in opened:
+        opened["properties"] = {k: _or_reference(_open_to_references(one)) for k, one in opened["properties"].items()}
     for inside in ("items", "additionalProperties"):
         if isinstance(opened.get(inside), dict):
             opened[inside] = _or_reference(_open_to_references(opened[inside]))
-    if "anyOf" in opened:
-        opened["anyOf"] = [_open_to_references(one) for one in opened["anyOf"]]
+    for inside in ("anyOf", "oneOf"):
+        if inside in opened:
+            opened[inside] = [_open_to_references(one) for one in opened[inside]]
     return opened
 
 

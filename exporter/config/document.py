@@ -70,7 +70,7 @@ def parse(text: str, file: str) -> Document:
         root = _compose(text)
         reading = _Reading()
         value = reading.value(root, ()) if root is not None else None
-        return Document(value, reading.marks, found=tuple(reading.found))
+        return Document(value, reading.marks, found=tuple(reading.found), judged=frozenset(reading.judged))
     except yaml.YAMLError as error:
         problem = _syntax(error, text)
     except RecursionError:
@@ -117,13 +117,13 @@ class _Reading:
     def __init__(self) -> None:
         self.marks: dict[Place, Mark] = {}
         self.found: list[Found] = []
+        self.judged: set[Place] = set()
         self._open: set[int] = set()
 
     def value(self, node: yaml.Node, place: Place) -> Any:
         self.marks.setdefault(place, _mark(node))
         if id(node) in self._open:
-            self._complain(node, place, "contains itself", None)
-            return None
+            return self._unusable(node, place, "contains itself", None)
         self._open.add(id(node))
         try:
             if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
@@ -166,13 +166,15 @@ class _Reading:
         read = _SCALARS.get(node.tag) if isinstance(node, yaml.ScalarNode) else None
         if read is None:
             # The tag itself is not shown: it may be a secret that begins with an exclamation mark.
-            self._complain(node, place, "a tag (!…) has no meaning here", QUOTE)
-            return None
+            return self._unusable(node, place, "a tag (!…) has no meaning here", QUOTE)
         try:
             return read(node.value.lower() if node.tag == _TAG + "bool" else node.value)
         except (ValueError, KeyError):
-            self._complain(node, place, f"is not what its tag (!!{node.tag.removeprefix(_TAG)}) says", None)
-            return None
+            return self._unusable(node, place, f"is not what its tag (!!{node.tag.removeprefix(_TAG)}) says", None)
+
+    def _unusable(self, node: yaml.Node, place: Place, message: str, hint: str | None) -> None:
+        self._complain(node, place, message, hint)
+        self.judged.add(place)
 
     def _complain(self, node: yaml.Node, place: Place, message: str, hint: str | None) -> None:
         mark = _mark(node)
@@ -196,10 +198,11 @@ _SYNTAX = (
     (r"could not find expected ':'", "a key without ': ' behind it", "write key: value"),
     (r"<block end>|<document start>|sequence entries|mapping keys", "this line does not fit the ones above it",
      "indent the keys of one mapping alike"),
-    (r"unexpected end of stream|document separator", "a quoted text does not end", "close it with its first quote"),
+    (r"unexpected end of stream|document separator", "a quoted text does not end", "close it with the same quote"),
     (r"single document", "a second document begins, and a configuration is one", "take the --- out"),
     (r"escape", "a backslash in double quotes begins no known escape", "use single quotes"),
     (r"alphabetic or numeric", "an anchor (&…) or alias (*…) without a name", QUOTE),
+    (r"node content", "no value begins like this", QUOTE),
     (r"indicator", "a block text (| or >) with something behind its mark", "begin the text on the next line"),
 )  # fmt: skip
 
@@ -214,5 +217,6 @@ def _syntax(error: yaml.YAMLError, text: str) -> Problem:
     said = f"{error.problem} {error.context}"
     matches = ((message, hint) for pattern, message, hint in _SYNTAX if re.search(pattern, said))
     message, hint = next(matches, ("something that YAML does not know", None))
-    mark = error.problem_mark
+    # What does not end is found missing at the end of the file; people look where it begins.
+    mark = (message.endswith("does not end") and error.context_mark) or error.problem_mark
     return Problem("", f"not YAML at column {mark.column + 1}: {message}", mark.line + 1, hint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -14,6 +15,7 @@ from exporter.config.schema import REPEATED_NAME, repeated
 from exporter.config.secrets import MASK, at
 from exporter.config.shape import FILE, Shape, keys, secret_keys
 from exporter.config.suggest import known, suggestion
+from exporter.config.values import duration_text
 
 _SENTENCES: Mapping[str, str] = {
     "int_parsing": "{value} is not a whole number",
@@ -81,7 +83,7 @@ class Translator:
 
     def problems(self, errors: Iterable[ErrorDetails]) -> list[Found]:
         """The problems behind a model's errors, one for each place that has no problem in the document yet."""
-        placed = [(self._place(error), error) for error in errors if error["type"] != REPEATED_NAME]
+        placed = [(self._place(error), error) for error in errors if not self._is_an_echo(error)]
         unknown = {place for place, error in placed if error["type"] == "extra_forbidden"}
         meant = {(*place[:-1], self._meant(place).removesuffix(FILE)) for place in unknown}
         said: dict[Place, list[tuple[str, str | None]]] = {}
@@ -118,6 +120,12 @@ class Translator:
                 place = (*place, step)
         return place
 
+    def _is_an_echo(self, error: ErrorDetails) -> bool:
+        """Whether an error only says again what others say: two names, or a list of which no entry is valid."""
+        if error["type"] == "too_short":
+            return bool(len(at(self.document.value, self._place(error)) or ()) >= error["ctx"]["min_length"])
+        return error["type"] == REPEATED_NAME
+
     def _meant(self, place: Place) -> str:
         return suggestion(str(place[-1]), keys(self.shape.get(place[:-1], ()))) or "" if place else ""
 
@@ -143,6 +151,9 @@ class Translator:
         choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
         if choices:
             context = {**context, "expected": ", ".join(choices)}
+        context = {
+            key: duration_text(limit) if isinstance(limit, timedelta) else limit for key, limit in context.items()
+        }
         one = "_one" if context.get("min_length") == 1 else ""
         template = _SENTENCES.get(kind + one) or _SENTENCES.get(kind)
         sentence = template.format(value=self._shown(place), **context) if template else _lowered(error["msg"])

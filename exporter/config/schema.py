@@ -44,6 +44,8 @@ __all__ = [
 ]
 
 
+SHORTEST_POLL = timedelta(minutes=1)
+"""Billing APIs cost money and move by the hour; nothing is asked more often than this."""
 REPEATED_NAME = "repeated_name"
 """Type of the error for two sources of one name. `load` says it better, with both lines."""
 
@@ -67,6 +69,12 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+def _positive(length: timedelta) -> timedelta:
+    if not length:
+        raise ValueError("must be longer than 0s")
+    return length
+
+
 class StoreSettings(Settings):
     """Where the history is kept, and what a query over it may use."""
 
@@ -88,20 +96,19 @@ class CostSettings(Settings):
 class WorkerSettings(Settings):
     """The process that polls, thinks and publishes."""
 
-    timeout: Duration = Field(default=timedelta(minutes=30), ge=timedelta(minutes=1))
-    """How long one worker may run before it is ended; at least 1m."""
+    timeout: Annotated[Duration, AfterValidator(_positive)] = timedelta(minutes=30)
+    """How long one worker may run before it is ended."""
 
 
-def _tag(key: str) -> str:
-    if not key.strip():
-        raise ValueError("must not be empty")
-    return key
-
-
-def _different(tags: tuple[str, ...]) -> tuple[str, ...]:
-    for tag in tags:
-        if tags.count(tag) > 1:
-            raise ValueError(f"{tag!r} is given more than once")
+def _distinct(tags: tuple[str, ...]) -> tuple[str, ...]:
+    wrong = {index: "must not be empty" for index, tag in enumerate(tags) if not tag.strip()}
+    wrong |= {index: "is given above already" for index, _ in repeated(list(tags)) if index not in wrong}
+    if wrong:
+        details = [
+            InitErrorDetails(type=PydanticCustomError("tag", message), loc=(index,), input=None)
+            for index, message in sorted(wrong.items())
+        ]
+        raise ValidationError.from_exception_data("tags", details)
     return tags
 
 
@@ -116,13 +123,15 @@ class SourceSettings(Settings):
     provider: str
     """Which billing source this is: one of the providers that are built in or installed."""
     # max_age stands before poll_every because a validator sees the fields above its own.
-    max_age: Duration = Field(default=timedelta(hours=36), gt=timedelta(0))
+    max_age: Annotated[Duration, AfterValidator(_positive)] = timedelta(hours=36)
     """How old the last good poll may be before its figures disappear rather than lie; longer than poll_every."""
-    poll_every: Duration | None = Field(default=None, ge=timedelta(minutes=1))
+    poll_every: Duration | None = None
     """How often the source is asked; at least 1m. The provider's own default unless said."""
     settles_after: Duration | None = None
     """How long after its end a UTC day still moves. The provider's own default unless said."""
-    tags: Annotated[tuple[Annotated[str, AfterValidator(_tag)], ...], AfterValidator(_different)] = ()
+    tags: Annotated[tuple[str, ...], AfterValidator(_distinct)] = Field(
+        default=(), json_schema_extra={"uniqueItems": True}
+    )
     """Tag keys to keep as dimensions. Changing them reads the bill again."""
     options: SerializeAsAny[BaseModel]
     """The provider's own options; flat beside the other keys in the file."""
@@ -152,12 +161,14 @@ class SourceSettings(Settings):
 
     @field_validator("poll_every")
     @classmethod
-    def _outlived_by_data(cls, poll_every: timedelta | None, info: ValidationInfo) -> timedelta | None:
+    def _polite_and_outlived_by_data(cls, poll_every: timedelta | None, info: ValidationInfo) -> timedelta | None:
+        if poll_every is not None and poll_every < SHORTEST_POLL:
+            raise ValueError(f"must be at least {duration_text(SHORTEST_POLL)}")
         max_age: timedelta | None = info.data.get("max_age")
         if poll_every is not None and max_age is not None and poll_every >= max_age:
             raise ValueError(
-                f"{duration_text(poll_every)} is not shorter than max_age ({duration_text(max_age)}), so data would "
-                "disappear between polls. hint: poll more often, or raise max_age"
+                f"must be shorter than max_age ({duration_text(max_age)}), or data disappears between polls. "
+                "hint: poll more often, or raise max_age"
             )
         return poll_every
 
@@ -181,7 +192,7 @@ class SourceSettings(Settings):
     @model_serializer(mode="wrap")
     def _flat(self, inner: SerializerFunctionWrapHandler) -> dict[str, Any]:
         whole: dict[str, Any] = inner(self)
-        options = whole.pop("options")
+        options: dict[str, Any] = whole.pop("options")
         return {key: whole[key] for key in self.COMMON} | options
 
 

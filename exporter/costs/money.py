@@ -28,7 +28,7 @@ ZERO = Decimal(0)
 
 def stored(amount: Decimal) -> Decimal:
     """The amount as the lake keeps it: at most 24 places, half even. ValueError past 10¹⁴, or for NaN and infinity."""
-    if not amount.is_finite() or abs(amount) >= LIMIT:
+    if not amount.is_finite() or amount.copy_abs() >= LIMIT:
         raise ValueError(f"{amount} is not an amount below 10^14")
     return amount if _places(amount) <= PLACES else amount.quantize(_STEP, context=RATIO)
 

@@ -83,8 +83,9 @@ def families(facts: Facts) -> Iterator[Family]:
 def process(*, openmetrics: bool) -> bytes:
     """`process_*` and `python_info`, read now."""
     if not openmetrics:
-        return bytes(generate_latest(_PROCESS))
-    return bytes(generate_openmetrics(_PROCESS)).removesuffix(EOF)
+        return generate_latest(_PROCESS)
+    written: bytes = generate_openmetrics(_PROCESS)  # type: ignore[no-untyped-call]
+    return written.removesuffix(EOF)
 
 
 def _times(facts: Facts, states: Mapping[str, SourceState]) -> Iterator[Family]:

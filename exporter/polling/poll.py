@@ -150,7 +150,7 @@ def _unattributed(bill: Bill) -> dict[str, Decimal]:
     if bill.totals is None:
         return {}
     total = [(line.currency, line.billed) for line in bill.totals.rows()]
-    charged = [(line.currency, -line.billed) for line in bill.costs.rows()]
+    charged = [(line.currency, line.billed.copy_negate()) for line in bill.costs.rows()]
     return _by_currency([*total, *charged])
 
 

@@ -47,7 +47,7 @@ def after_failure(
         return regular
     if retry_after is not None:
         return max(now + _FIRST_RETRY, now + retry_after)
-    return min(regular, now + _FIRST_RETRY * 2 ** min(failures_in_row, 16))
+    return min(regular, now + _FIRST_RETRY * int(2 ** min(failures_in_row, 16)))
 
 
 def window(source: Source, covered: Window | None, now: datetime) -> Window:

@@ -24,7 +24,7 @@ from exporter.store.state import Failure, State
 
 _log = logging.getLogger(__name__)
 
-_LONGEST_NAP = 30.0  # seconds; a suspended machine or a stepped clock is noticed after this long
+_LONGEST_NAP = 2.0  # seconds; a suspended machine, a stepped clock or a poll by hand is noticed after this long
 _TERM_GRACE = 3.0  # seconds between asking a worker to end and ending it
 
 

@@ -11,7 +11,7 @@ keeping its distance from today.
     deployment           a Tuesday every 18 weeks (2026-09-15 …)         one service costs 35 % more and stays there for
                                                                          60 weeks; 8 more bring it back down
     forgotten cluster    a Monday every 6 weeks (2026-11-02 …)           the dev account has a region that was dark for
-                                                                         four months, flat, untagged; found after 40 days
+                                                                         months: flat, untagged, gone after 40 days
     runaway gateway      14th and 15th of every month                    one region's `EC2 - Other` is 12 times itself
     support fees         1st                                             Purchase for the whole month, billed in full
     tax                  1st                                             Tax with the month before as billing period

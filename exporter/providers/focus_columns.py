@@ -49,7 +49,7 @@ class Layout:
         self.tags = tags
 
     def select(self, window: Window, *, rounding: bool = False) -> str:
-        """Its charges with our columns; `bad` names a column that cannot be, `rounds` says that an amount is too fine."""
+        """Its charges with our columns; `bad` names a column that cannot be, `rounds`: an amount is too fine."""
         listed = ", ".join(f"{sql} AS {name}" for name, sql in self._columns(rounding=rounding).items())
         return f"SELECT {listed} FROM {self.shard.scan()} WHERE {self._in(window)}"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import glob
 import gzip
-import io
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,7 +93,10 @@ def refuse(layouts: list[Layout], window: Window, error: StoreError | None = Non
             where = f"row {row + 1}" if row is not None else _row_of(layout.shard, column, value)
             said = f"{value!r} {layout.complaint(column)}" if value is not None else "is empty"
             return BadData(f"{layout.shard.path}: {where}, column {column}: {said}")
-    return BadData(f"cannot be read: {_first_line(error)}" if error else "an amount does not fit")
+    paths = ", ".join(str(layout.shard.path) for layout in layouts[:3])
+    if error is not None and "Overflow" in str(error):
+        return BadData(f"{paths}: sums of its amounts do not fit", hint="a stored amount stays below 10^14")
+    return BadData(f"{paths}: cannot be read: {_first_line(error) if error else 'for no reason found'}")
 
 
 def _shard(path: Path) -> Shard:
@@ -119,7 +122,8 @@ def _parquet_columns(path: Path) -> dict[str, str]:
 
 
 def _csv_columns(path: Path) -> dict[str, str]:
-    header = next(_lines(path), None)
+    with closing(_lines(path)) as lines:
+        header = next(lines, None)
     if not header:
         raise BadData(f"{path}: row 1: the file is empty", hint="even a bill without charges has a header")
     doubled = next((name for i, name in enumerate(header) if name in header[:i]), None)
@@ -131,8 +135,9 @@ def _csv_columns(path: Path) -> dict[str, str]:
 def _lines(path: Path) -> Iterator[list[str]]:
     """The records of a CSV file, the header first. BadData where it cannot be read as text."""
     try:
-        with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as raw:
-            yield from csv.reader(io.TextIOWrapper(raw, encoding="utf-8-sig", newline=""))
+        opened = gzip.open if path.name.endswith(".gz") else open
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+            yield from csv.reader(file)
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise BadData(
             f"{path}: cannot be read: {error}", hint="a CSV bill is UTF-8, and gzip when it ends in .gz"
@@ -141,23 +146,22 @@ def _lines(path: Path) -> Iterator[list[str]]:
 
 def _ragged(shard: Shard) -> BadData | None:
     """The first row that has more or fewer fields than the header."""
-    lines = _lines(shard.path)
-    width = len(next(lines))
-    for number, line in enumerate(lines, start=2):
-        if len(line) != width and line:
-            return BadData(f"{shard.path}: row {number}: {len(line)} fields under a header of {width}")
+    width = len(shard.columns)
+    with closing(_lines(shard.path)) as lines:
+        for number, line in enumerate(lines, start=1):
+            if len(line) != width and line:
+                return BadData(f"{shard.path}: row {number}: {len(line)} fields under a header of {width}")
     return None
 
 
 def _row_of(shard: Shard, column: str, value: str | None) -> str:
     """`row 17`, counted with the header as row 1, of the first cell with this value."""
-    lines = _lines(shard.path)
-    place = next(lines).index(column)
-    empty = ("", "null")
-    for number, line in enumerate(lines, start=2):
-        cell = line[place].strip()
-        if (cell.lower() in empty) if value is None else (cell == value):
-            return f"row {number}"
+    place = list(shard.columns).index(column)
+    with closing(_lines(shard.path)) as lines:
+        for number, line in enumerate(lines, start=1):
+            cell = line[place].strip()
+            if number > 1 and ((cell.lower() in ("", "null")) if value is None else cell == value):
+                return f"row {number}"
     return "a row"
 
 

@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote, quote_plus, unquote_plus, urlsplit
 
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
@@ -183,7 +183,7 @@ class _Call:
                 allow_redirects=False,  # they are not metered, and would carry our headers to another host
                 stream=True,
             ) as response:
-                for chunk in response.iter_content(1 << 16):
+                for chunk in response.iter_content(1 << 10):
                     body += chunk
         except requests.RequestException as error:
             return self._broken(error, bytes(body))
@@ -226,7 +226,8 @@ class _Call:
         import requests
 
         if isinstance(error, (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError)):
-            return _Failure(BadData(f"the answer of {self} is cut off; {self._begins(body)}"), passing=True)
+            begins = f"; {self._begins(body)}" if body else ""
+            return _Failure(BadData(f"the answer of {self} is cut off{begins}"), passing=True)
         if isinstance(error, requests.Timeout):
             return _Failure(Unavailable(f"{self} sent nothing for {self.timeout:g} s"), passing=True)
         if isinstance(error, requests.exceptions.SSLError):
@@ -238,8 +239,9 @@ class _Call:
     def _begins(self, body: bytes) -> str:
         """How a body begins, for the reader of an error; without the values of the address' own query."""
         words = body.decode(errors="replace")
-        for _, value in parse_qsl(urlsplit(self.url).query):
-            words = words.replace(value, "<hidden>") if len(value) >= 4 else words
+        for pair in urlsplit(self.url).query.split("&"):
+            for value in (pair.partition("=")[2], unquote_plus(pair.partition("=")[2])):
+                words = words.replace(value, "<hidden>") if len(value) >= 4 else words
         return f"it begins {_excerpt(words)!r}" if body else "it is empty"
 
 
@@ -250,6 +252,7 @@ def _plain(value: Text) -> str:
     secret = value.get_secret_value()
     keep_secret(secret)
     keep_secret(quote(secret, safe=""))
+    keep_secret(quote_plus(secret))
     return secret
 
 

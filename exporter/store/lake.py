@@ -91,7 +91,7 @@ class Lake:
             coverage = dict(manifest.coverage) | self._widened(manifest, source, bill)
             if months != manifest.months or coverage != manifest.coverage:
                 self._commit(_Manifest(manifest.generation + 1, months, coverage))
-            self._sweep()
+            self.sweep()
             return Restatement(changes, rows)
 
     def read(self, window: Window, grain: Grain = Grain.DAY) -> CostTable:
@@ -131,7 +131,7 @@ class Lake:
             for leftover in self._versions.glob("*.tmp"):
                 leftover.unlink()
             self._publish(self._manifest())
-            self._sweep()
+            self.sweep()
 
     @property
     def _versions(self) -> Path:
@@ -264,12 +264,12 @@ class Lake:
             if str(shown.parent.relative_to(self.folder)) not in manifest.months:
                 shown.unlink()
 
-    def _sweep(self) -> None:
-        """Delete versions that were superseded long enough ago."""
+    def sweep(self, grace: float = _GRACE) -> None:
+        """Delete versions that were superseded more than `grace` seconds ago."""
         current = {version.file for version in self._manifest().months.values()}
         for path in self._versions.glob("*.parquet"):
             # A hard link's change time is when its neighbour in the second tree was renamed away.
-            if path.name not in current and time.time() - path.stat().st_ctime > _GRACE:
+            if path.name not in current and time.time() - path.stat().st_ctime > grace:
                 path.unlink()
 
 

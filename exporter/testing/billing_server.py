@@ -27,6 +27,7 @@ from urllib.parse import parse_qsl, urlsplit
 _LINE = re.compile(
     r"^\| `(?P<page>[\w.-]+)` \| `(?P<method>[A-Z]+) (?P<target>[^\s`]+)(?: (?P<body>[^`]+))?` \|", re.MULTILINE
 )
+_USUAL = frozenset({"host", "user-agent", "accept", "accept-encoding", "connection", "content-length", "content-type"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,11 @@ class Request:
         query = "&".join(f"{name}={value}" for name, value in self.query.items())
         words = [self.method, f"{self.path}?{query}" if query else self.path, self.body.decode(errors="replace")]
         return " ".join(filter(None, words))
+
+    def echo(self) -> str:
+        """What a gateway may quote of it: first the headers that are not every client's, since readers cut it short."""
+        own = [f"{name}: {value}" for name, value in self.headers.items() if name.lower() not in _USUAL]
+        return " ".join([*own, str(self)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +193,7 @@ class BillingServer:
             if trouble and trouble.times:
                 self._trouble = replace(trouble, times=trouble.times - 1)
             if trouble and trouble.words is not None:
-                echo = f"{request} {dict(request.headers)}"
-                return trouble, trouble.words.replace("{echo}", echo).encode()
+                return trouble, trouble.words.replace("{echo}", request.echo()).encode()
             page = self.page(request)
             if page is None:
                 return _Trouble(404), f"no page of {self._conversation!r} is recorded for {request}".encode()

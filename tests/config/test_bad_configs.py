@@ -1,0 +1,155 @@
+"""One bad file per mistake, and the exact sentence that it is answered with."""
+
+from pathlib import Path
+
+import pytest
+
+from exporter.config import load
+from exporter.errors import ConfigError
+from tests.config.conftest import HERE
+from tests.config.stubs import STUBS
+
+SENTENCES = {
+    "bad-alias": (
+        "line 5: not YAML at column 12: the anchor of an alias (*…) is not defined above"
+        ". hint: put a text that begins with this character in quotes"
+    ),
+    "bad-at-sign": (
+        "line 5: not YAML at column 12: YAML keeps this character for itself"
+        ". hint: put a text that begins with this character in quotes"
+    ),
+    "bad-basis": "line 1: cost.basis: 'biled' is not one of billed, effective, list. hint: did you mean billed?",
+    "bad-broken-provider": (
+        "line 3: sources[0].provider: the plug-in behind 'broken' does not offer a ProviderSpec so named"
+    ),
+    "bad-colon": (
+        "line 4: not YAML at column 16: a second ': ' in one line, or a wrong indentation"
+        ". hint: put a text that holds ': ' in quotes"
+    ),
+    "bad-duplicate-key": "line 5: sources[0].path: is given twice, first on line 4. hint: keep one of the two",
+    "bad-duration-list": "line 2: worker.timeout: must be a duration such as 30m, 8h or 2d",
+    "bad-duration-without-unit": (
+        "line 5: sources[0].max_age: 36 is not a duration such as 30m, 8h or 2d. hint: a number needs its unit"
+    ),
+    "bad-duration": "line 5: sources[0].settles_after: '8 hours' is not a duration such as 30m, 8h or 2d",
+    "bad-empty-file": "is empty. hint: start from config.example.yml",
+    "bad-empty-part": "line 1: store: is empty. hint: give it a value, or take the key out",
+    "bad-empty-sources": "line 1: sources: must have at least one entry",
+    "bad-empty-tag": "line 7: sources[0].tags[1]: must not be empty",
+    "bad-expired-secret": "line 5: sources[0].token: the token '<secret>' is too old. hint: make another one",
+    "bad-hasty-poll": "line 5: sources[0].poll_every: must be at least 1m",
+    "bad-home-path": (
+        "line 2: sources[0].path: '~/bills' is no path: only a shell reads ~. hint: write ${HOME} instead of ~"
+    ),
+    "bad-indentation": (
+        "line 4: not YAML at column 4: this line does not fit the ones above it"
+        ". hint: indent the keys of one mapping alike"
+    ),
+    "bad-key": "line 5: sources[0]: a key must be a text",
+    "bad-memory": "line 1: store.memory_limit: '1 gigabyte' is not a size such as 512MB or 1GB",
+    "bad-merge": "line 2: sources[0]: << takes a mapping, or a list of mappings",
+    "bad-missing-name": "line 2: sources[0].name: is missing",
+    "bad-missing-option": "line 2: sources[0].path: is missing",
+    "bad-missing-provider": "line 2: sources[0].provider: is missing",
+    "bad-missing-secret": "line 2: sources[0].token: is missing. hint: give token or token_file",
+    "bad-misspelt-provider-key": "line 3: sources[0].provder: unknown key. hint: did you mean provider?",
+    "bad-name": (
+        "line 2: sources[0].name: 'AWS prod' is not a name such as aws-prod"
+        ". hint: lower-case letters, digits, '_', '.' and '-', a letter or digit first"
+    ),
+    "bad-nested-secret": "line 6: sources[0].login.password: is missing. hint: give password or password_file",
+    "bad-no-sources": "sources: is missing",
+    "bad-no-threads": "line 1: store.threads: must be at least 1, not 0",
+    "bad-number-for-text": "line 7: sources[0].accounts[0]: must be a text, not a number. hint: put it in quotes",
+    "bad-open-list": "line 5: not YAML at column 11: a list that begins with [ does not end. hint: close it with ]",
+    "bad-open-quote": "line 2: not YAML at column 44: a quoted text does not end. hint: close it with the same quote",
+    "bad-part-text": "line 1: store: must be a mapping, not a text",
+    "bad-poll-outlives-data": (
+        "line 5: sources[0].poll_every: must be shorter than max_age (6h), or data disappears between polls"
+        ". hint: poll more often, or raise max_age"
+    ),
+    "bad-poll-outlives-default": (
+        "line 5: sources[0].poll_every: must be shorter than max_age (36h), or data disappears between polls"
+        ". hint: poll more often, or raise max_age"
+    ),
+    "bad-reference": (
+        "line 5: sources[0].token: ${ begins no reference such as ${NAME} or ${NAME:-default}"
+        ". hint: write $${ for the two characters"
+    ),
+    "bad-repeated-name": "line 4: sources[2].name: 'history' is the name of sources[0] on line 2 too",
+    "bad-repeated-tag": "line 5: sources[0].tags[2]: is given above already",
+    "bad-secret-file-folder": "line 5: sources[0].token_file: cannot read {folder}/secrets: Is a directory",
+    "bad-secret-file-list": "line 5: sources[0].token_file: must be the path of a file",
+    "bad-secret-file-missing": (
+        "line 5: sources[0].token_file: cannot read {folder}/secrets/nowhere: No such file or directory"
+    ),
+    "bad-secret-number": "line 5: sources[0].token: must be a text, not a number. hint: put it in quotes",
+    "bad-secret-twice": "line 6: sources[0].token_file: token is given too. hint: keep one of the two",
+    "bad-self": "line 5: sources[0].tags[1]: contains itself",
+    "bad-source-text": "line 2: sources[0]: must be a mapping, not a text",
+    "bad-sources-mapping": "line 1: sources: must be a list, not a mapping. hint: begin each entry with a dash",
+    "bad-strange-key": "line 2: store.colour: unknown key. hint: the keys here are path, memory_limit, threads",
+    "bad-strange-option": (
+        "line 5: sources[0].token: unknown key"
+        ". hint: the keys here are name, provider, poll_every, settles_after, max_age, tags, path"
+    ),
+    "bad-strange-provider": (
+        "line 3: sources[0].provider: 'mainframe' is not a provider. hint: one of acme, broken, focus"
+    ),
+    "bad-tab": "line 3: not YAML at column 1: a tab stands where YAML takes spaces only. hint: indent with spaces",
+    "bad-tag": (
+        "line 5: sources[0].token: a tag (!…) has no meaning here"
+        ". hint: put a text that begins with this character in quotes"
+    ),
+    "bad-tags-text": "line 5: sources[0].tags: must be a list, not a text. hint: begin each entry with a dash",
+    "bad-threads": "line 1: store.threads: 'many' is not a whole number",
+    "bad-top-key": "line 1: source: unknown key. hint: did you mean sources?",
+    "bad-top-list": "must be a mapping with keys such as store and sources. hint: start from config.example.yml",
+    "bad-two-documents": (
+        "line 3: not YAML at column 1: a second document begins, and a configuration is one. hint: take the --- out"
+    ),
+    "bad-unknown-key": "line 5: sources[0].pol_every: unknown key. hint: did you mean poll_every?",
+    "bad-unknown-provider": "line 3: sources[0].provider: 'fokus' is not a provider. hint: did you mean focus?",
+    "bad-unset-variable": (
+        "line 4: sources[0].url: the environment variable ACME_URL is not set"
+        ". hint: set it, or write ${ACME_URL:-default}"
+    ),
+    "bad-wrong-variable": "line 5: sources[0].settles_after: '${HIDDEN}' is not a duration such as 30m, 8h or 2d",
+    "bad-zero-timeout": "line 2: worker.timeout: must be longer than 0s",
+}
+"""File → the whole message behind its name; `{folder}` stands for this folder."""
+
+HIDDEN = ("swordfish", "47114711", "under the mat", "not-shown")
+"""Secrets and values from the environment that are in the files."""
+
+
+def refusal(file: Path) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        load(
+            file.read_text(encoding="utf-8"),
+            STUBS,
+            file=file.name,
+            folder=file.parent,
+            environment={"HIDDEN": "under the mat"},
+        )
+    return caught.value
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_a_mistake_is_answered_with_its_sentence_and_no_other(name: str) -> None:
+    file = HERE / f"{name}.yml"
+    sentence = SENTENCES[name].replace("{folder}", str(HERE))
+    assert str(refusal(file)) == f"{file.name}: {sentence}"
+
+
+def test_every_bad_file_has_its_sentence() -> None:
+    assert {file.stem for file in HERE.glob("bad-*.yml")} == set(SENTENCES)
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_a_refusal_carries_no_secret_and_no_error_that_repeats_one(name: str) -> None:
+    error = refusal(HERE / f"{name}.yml")
+    assert not [word for word in HIDDEN if word in str(error)]
+    # Python prints the context of an error with its traceback, and pydantic's and PyYAML's repeat their input.
+    assert error.__context__ is None
+    assert error.__cause__ is None

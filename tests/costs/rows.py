@@ -1,0 +1,14 @@
+"""Short-hand for rows in tests."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from exporter.costs import CostRow
+
+
+def row(day: str, billed: str, currency: str = "USD", **more: Any) -> CostRow:
+    given = {"account": "a", "service": "s", "region": "r", "provider": "aws"} | more
+    return CostRow(start=date.fromisoformat(day), billed=Decimal(billed), currency=currency, **given)

@@ -1,0 +1,403 @@
+"""The rules, routes and runbooks that ship: judged by Prometheus' and Alertmanager's own tools, then by house rules.
+
+The house rules are the ones no tool knows: a bill falls, so counter functions stay off it; two currencies have no sum;
+a series that nobody exports makes a rule that never speaks.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+import yaml
+
+from exporter.errors import SourceError
+from exporter.metrics.catalog import CATALOG, LINE, WORKER_FAILURES
+from tests.neighbours import alertmanager, require, until
+
+ROOT = Path(__file__).parents[2]
+RULES = sorted((ROOT / "alertmanager/rules").glob("*.yml"))
+SCENES = sorted(Path(__file__).parent.glob("*.test.yml"))
+ROUTES = ROOT / "alertmanager/alertmanager.yml"
+RUNBOOKS = (ROOT / "docs/runbooks.md").read_text()
+
+
+def every_rule() -> list[dict[str, Any]]:
+    return [rule for file in RULES for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]]
+
+
+ALERTS = {rule["alert"]: rule for rule in every_rule() if "alert" in rule}
+RECORDED = {rule["record"]: rule for rule in every_rule() if "record" in rule}
+
+
+def run(*argv: str | Path) -> str:
+    """What the tool says, from the root of the repository; a failure shows all of it."""
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    return said
+
+
+# --- the tools -------------------------------------------------------------------------------------------------------
+
+
+def test_prometheus_accepts_its_configuration_and_finds_the_rules() -> None:
+    assert f"{len(RULES)} rule files found" in run(require("promtool"), "check", "config", "prometheus.yml")
+
+
+@pytest.mark.parametrize("file", RULES, ids=lambda file: file.name)
+def test_prometheus_accepts_the_rules(file: Path) -> None:
+    run(require("promtool"), "check", "rules", file)
+
+
+@pytest.mark.parametrize("file", SCENES, ids=lambda file: file.name)
+def test_the_rules_say_what_their_scenes_expect(file: Path) -> None:
+    run(require("promtool"), "test", "rules", file)
+
+
+def test_alertmanager_accepts_its_configuration() -> None:
+    run(require("amtool"), "check-config", ROUTES)
+
+
+def test_the_channels_that_are_commented_out_are_valid_too(tmp_path: Path) -> None:
+    """Whoever removes the `# ` gets a file that works."""
+    text, removed = re.subn(r"^    # ((?:\w+_configs:| {2}).*)$", r"    \1", ROUTES.read_text(), flags=re.MULTILINE)
+    assert removed > 3
+    every = tmp_path / "every-channel.yml"
+    every.write_text(text)
+    run(require("amtool"), "check-config", every)
+
+
+@pytest.mark.parametrize(
+    ("receiver", "labels"),
+    [
+        ("oncall", {"alertname": "CloudspendExporterAbsent", "severity": "critical", "job": "cloudspend"}),
+        ("finops", {"alertname": "CloudspendSourceDown", "severity": "warning", "source": "aws-prod"}),
+        ("finops", {"alertname": "CloudspendUnattributedCost", "severity": "warning", "currency": "EUR"}),
+        ("digest", {"alertname": "SomethingOfYours", "severity": "info", "provider": "aws"}),
+        ("finops", {"alertname": "SomethingOfYours", "severity": "page"}),
+        ("finops", {"alertname": "SomethingOfYours"}),
+    ],
+)
+def test_an_alert_goes_to_one_receiver(receiver: str, labels: dict[str, str]) -> None:
+    matchers = [f"{name}={value}" for name, value in labels.items()]
+    run(
+        require("amtool"),
+        "config",
+        "routes",
+        "test",
+        f"--config.file={ROUTES}",
+        f"--verify.receivers={receiver}",
+        *matchers,
+    )
+
+
+def test_a_message_silences_only_what_it_explains(tmp_path: Path) -> None:
+    """Inhibition, in a real Alertmanager: no tool checks it from the file."""
+    alerts = [
+        {"alertname": "CloudspendExporterAbsent", "job": "gone"},
+        {"alertname": "CloudspendWorkerFailing", "job": "gone", "reason": "hung"},
+        {"alertname": "CloudspendWorkerFailing", "job": "here", "reason": "hung"},
+        {"alertname": "CloudspendSourceDown", "job": "here", "source": "aws-prod"},
+        {"alertname": "CloudspendDataStale", "job": "here", "source": "aws-prod"},
+        {"alertname": "CloudspendDataStale", "job": "here", "source": "azure"},
+        {"alertname": "CloudspendUnattributedCost", "job": "here", "source": "aws-prod", "currency": "USD"},
+    ]
+    with alertmanager(tmp_path, ROUTES) as server:
+        body = json.dumps([{"labels": labels} for labels in alerts]).encode()
+        post = Request(  # noqa: S310 - our own loopback server
+            f"{server.url}/api/v2/alerts", data=body, headers={"Content-Type": "application/json"}
+        )
+        urlopen(post, timeout=30).close()  # noqa: S310
+
+        def silenced() -> set[tuple[str, ...]]:
+            with urlopen(f"{server.url}/api/v2/alerts", timeout=30) as response:  # noqa: S310
+                return {
+                    tuple(alert["labels"].get(name, "") for name in ("alertname", "job", "source"))
+                    for alert in json.load(response)
+                    if alert["status"]["inhibitedBy"]
+                }
+
+        explained = {("CloudspendWorkerFailing", "gone", ""), ("CloudspendDataStale", "here", "aws-prod")}
+        until(lambda: explained <= silenced(), "Alertmanager holds back what another alert explains")
+        assert silenced() == explained
+
+
+# --- every alert is whole --------------------------------------------------------------------------------------------
+
+
+def alerts_in_scenes(*, firing: bool) -> set[str]:
+    """The alerts that have a scene in which they fire, or in which they are quiet."""
+    return {
+        check["alertname"]
+        for file in SCENES
+        for scene in yaml.safe_load(file.read_text())["tests"]
+        for check in scene.get("alert_rule_test", ())
+        if bool(check["exp_alerts"]) is firing
+    }
+
+
+def test_every_alert_has_a_firing_case() -> None:
+    assert alerts_in_scenes(firing=True) == set(ALERTS)
+
+
+def test_every_alert_has_a_quiet_case() -> None:
+    assert alerts_in_scenes(firing=False) == set(ALERTS)
+
+
+def test_every_alert_has_a_runbook_in_the_order_of_the_rules() -> None:
+    assert re.findall(r"^## (.+)$", RUNBOOKS, re.MULTILINE) == list(ALERTS)
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_a_runbook_answers_the_same_questions_in_the_same_order(alert: str) -> None:
+    section = RUNBOOKS.split(f"\n## {alert}\n")[1].split("\n## ")[0]
+    assert re.findall(r"^\*\*(.+?)\.?\*\*", section, re.MULTILINE) == [
+        "What it means",
+        "What it costs you to ignore it",
+        "Look first",
+        "Usual causes",
+        "Fix",
+        "Silence it when",
+    ]
+
+
+def test_the_runbook_explains_every_reason_word() -> None:
+    """`worker_died` is the poller's word for a source that never answered; the rest are the errors' own."""
+    reasons = {error.reason for error in SourceError.__subclasses__()} | {"worker_died"}
+    assert set(re.findall(r"^### (.+)$", RUNBOOKS, re.MULTILINE)) == reasons
+    assert set(WORKER_FAILURES) <= set(re.findall(r"`(\w+)`", RUNBOOKS))
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_an_alert_says_how_bad_it_is_what_happened_and_where_to_read_on(alert: str) -> None:
+    rule = ALERTS[alert]
+    assert alert.startswith("Cloudspend")
+    assert rule["labels"]["severity"] in {"critical", "warning", "info"}
+    assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
+    page = "https://github.com/cloudspend/cloudspend/blob/main/docs/runbooks.md"
+    assert rule["annotations"]["runbook_url"] == f"{page}#{alert.lower()}"
+
+
+def test_every_group_is_evaluated_once_a_minute() -> None:
+    groups = [group for file in RULES for group in yaml.safe_load(file.read_text())["groups"]]
+    assert {group["name"]: group["interval"] for group in groups} == {group["name"]: "1m" for group in groups}
+
+
+def test_the_bills_own_labels_win_over_the_targets() -> None:
+    jobs = yaml.safe_load((ROOT / "prometheus.yml").read_text())["scrape_configs"]
+    assert {job["job_name"]: job.get("honor_labels") for job in jobs} == {"cloudspend": True, "pushgateway": True}
+
+
+# --- house rules -----------------------------------------------------------------------------------------------------
+
+COUNTER_FUNCTIONS = {"rate", "irate", "increase", "resets", "sum_over_time"}
+AGGREGATIONS = {
+    *("sum", "avg", "min", "max", "stddev", "stdvar", "topk", "bottomk", "quantile", "count_values", "count", "group")
+}
+WITHOUT_MONEY = {"count", "group"}
+"""Aggregations whose value is a number of series, or 1: they add nothing up."""
+SET_OPERATORS = {"and", "or", "unless"}
+WORDS = {*SET_OPERATORS, "bool", "offset", "atan2", "inf", "nan"}
+LABEL_LISTS = {"by", "without", "on", "ignoring", "group_left", "group_right"}
+SURVIVE = {"currency", "job", "instance"}
+FROM_PROMETHEUS = {"up"}
+
+TOKEN = re.compile(
+    r"""(?P<text>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')   # a matcher's value
+      | (?P<gap>\s+|\#[^\n]*)
+      | (?P<range>\[[^\]]*\])                           # [3h], [1d:5m]
+      | (?P<word>[A-Za-z_][A-Za-z0-9_:]*)
+      | (?P<number>[0-9][0-9a-zA-Z.]*)                  # 24, 0.01, 24h
+      | (?P<sign>=~|!~|==|!=|>=|<=|.)
+    """,
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of an expression that is not a label: a series, a function, an operator."""
+
+    text: str
+    before: str
+    """The word or sign in front of it."""
+    labels: frozenset[str] = frozenset()
+    """Of `by`, `without`, `on` …: the labels in its brackets."""
+    arguments: str | None = None
+    """Of a function or an aggregation: the expression in its brackets."""
+    grouped: bool = False
+    """Of an aggregation: whether `by (…)` or `without (…)` follows at once. House style has it in front."""
+
+
+def bracket(tokens: list[str], opening: int) -> int:
+    """Where the bracket that opens at `opening` closes."""
+    depth = 0
+    for place in range(opening, len(tokens)):
+        depth += {"(": 1, ")": -1}.get(tokens[place], 0)
+        if depth == 0:
+            return place
+    raise ValueError(f"bracket is not closed: {' '.join(tokens)}")
+
+
+def words(expression: str) -> Iterator[Word]:
+    """Every word of a PromQL expression, labels and their values left aside."""
+    tokens = [match[0] for match in TOKEN.finditer(expression) if match.lastgroup not in {"gap", "range", "text"}]
+    tokens.append("")
+    place = 0
+    while tokens[place]:
+        token, before = tokens[place], tokens[place - 1]
+        place += 1
+        if token == "{":
+            place = tokens.index("}", place)
+        elif token in LABEL_LISTS:
+            end = bracket(tokens, place) if tokens[place] == "(" else place
+            yield Word(token, before, frozenset(tokens[place + 1 : end]) - {","})
+            place = end
+        elif re.match(r"[A-Za-z_]", token):
+            yield called(token, before, tokens, place)
+
+
+def called(token: str, before: str, tokens: list[str], place: int) -> Word:
+    """The word before `place`, with the arguments that follow it: directly, or after the labels of an aggregation."""
+    grouped = tokens[place] in {"by", "without"}
+    if grouped:
+        place = bracket(tokens, place + 1) + 1
+    if token in WORDS or tokens[place] != "(":
+        return Word(token, before)
+    return Word(token, before, arguments=" ".join(tokens[place + 1 : bracket(tokens, place)]), grouped=grouped)
+
+
+def series(expression: str) -> set[str]:
+    """The series that an expression reads by name."""
+    return {word.text for word in words(expression) if word.arguments is None} - WORDS - LABEL_LISTS
+
+
+def is_money(name: str) -> bool:
+    return name in RECORDED or (name in CATALOG and "currency" in CATALOG[name].labels)
+
+
+def unknown_series(expression: str) -> list[str]:
+    known = CATALOG.keys() | RECORDED.keys() | FROM_PROMETHEUS
+    return [f"{name} is neither recorded nor exported" for name in sorted(series(expression) - known)]
+
+
+def counted_gauges(expression: str) -> list[str]:
+    return [
+        f"{word.text} over {name}, which is not a counter"
+        for word in words(expression)
+        if word.text in COUNTER_FUNCTIONS
+        for name in sorted(series(word.arguments or ""))
+        if name not in CATALOG or CATALOG[name].type != "counter"
+    ]
+
+
+def lost_currencies(expression: str) -> list[str]:
+    """Aggregations that add up currencies or replicas, and arithmetic that joins amounts without their currency."""
+    found = []
+    money = any(map(is_money, series(expression)))
+    for word in words(expression):
+        labels = ", ".join(sorted(word.labels))
+        if word.text in AGGREGATIONS and word.arguments is not None and not word.grouped:
+            found.append(f"{word.text} without `without (…)` adds up everything")
+        if word.text == "without" and word.labels & SURVIVE:
+            found.append(f"without ({labels}) adds up what has no sum")
+        if word.text == "by" and word.before not in WITHOUT_MONEY and "currency" not in word.labels:
+            found.append(f"{word.before} by ({labels}) adds up currencies")
+        if word.text == "on" and word.before not in SET_OPERATORS and money and "currency" not in word.labels:
+            found.append(f"{word.before} on ({labels}) joins amounts of different currencies")
+        if word.text == "ignoring" and "currency" in word.labels:
+            found.append(f"{word.before} ignoring ({labels}) joins amounts of different currencies")
+    return found
+
+
+def offences(expression: str) -> list[str]:
+    return unknown_series(expression) + counted_gauges(expression) + lost_currencies(expression)
+
+
+@pytest.mark.parametrize("rule", every_rule(), ids=lambda rule: rule.get("record") or rule["alert"])
+def test_a_rule_keeps_to_the_house_rules(rule: dict[str, Any]) -> None:
+    assert offences(rule["expr"]) == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "offence"),
+    [
+        ("rate(cloudspend_daily_cost[1h])", "rate over cloudspend_daily_cost, which is not a counter"),
+        (
+            'sum without (region) (increase(cloudspend_daily_cost{source="a"}[1d]))',
+            "increase over cloudspend_daily_cost, which is not a counter",
+        ),
+        (
+            "sum_over_time(provider:cloudspend_daily_cost:sum[7d])",
+            "sum_over_time over provider:cloudspend_daily_cost:sum, which is not a counter",
+        ),
+        ("sum by (provider) (cloudspend_daily_cost)", "sum by (provider) adds up currencies"),
+        ("sum(cloudspend_daily_cost)", "sum without `without (…)` adds up everything"),
+        ("max(cloudspend_daily_cost) by (currency)", "max without `without (…)` adds up everything"),
+        (
+            "sum without (source, currency) (cloudspend_daily_cost)",
+            "without (currency, source) adds up what has no sum",
+        ),
+        ("sum without (instance) (cloudspend_daily_cost)", "without (instance) adds up what has no sum"),
+        (
+            "cloudspend_daily_cost / on (provider) group_left () provider:cloudspend_daily_cost:sum",
+            "/ on (provider) joins amounts of different currencies",
+        ),
+        (
+            "cloudspend_daily_cost / ignoring (currency) provider:cloudspend_daily_cost:sum",
+            "/ ignoring (currency) joins amounts of different currencies",
+        ),
+        ("cloudspend_dayly_cost > 5", "cloudspend_dayly_cost is neither recorded nor exported"),
+    ],
+)
+def test_the_house_rules_catch_what_they_are_for(expression: str, offence: str) -> None:
+    assert offences(expression) == [offence]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "increase(cloudspend_exporter_worker_failures_total[3h]) > 0",
+        "sum by (provider, currency) (cloudspend_daily_cost offset 1d)",
+        'count by (job) ({__name__=~"cloudspend_.+", exported_source!=""})',
+        "cloudspend_daily_cost and on (job, instance, source) cloudspend_up == 1",
+        "time() - cloudspend_data_end_timestamp_seconds > 3600",
+    ],
+)
+def test_the_house_rules_let_pass_what_is_right(expression: str) -> None:
+    assert offences(expression) == []
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_an_alerts_sentences_read_exported_series_only(alert: str) -> None:
+    read = set(re.findall(r"\bcloudspend_\w+", " ".join(ALERTS[alert]["annotations"].values())))
+    assert read <= CATALOG.keys()
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"\bcloudspend_\w+", RUNBOOKS))))
+def test_a_runbook_reads_exported_series_only(name: str) -> None:
+    assert name in CATALOG
+
+
+@pytest.mark.parametrize("record", RECORDED)
+def test_a_recorded_series_is_named_after_the_labels_it_keeps(record: str) -> None:
+    level, metric, operations = record.split(":")
+    assert CATALOG[metric].labels == LINE
+    assert re.fullmatch(r"[a-z][a-z0-9_]*", operations)
+    dropped = {label for word in words(RECORDED[record]["expr"]) if word.text == "without" for label in word.labels}
+    kept = [label for label in LINE if label not in dropped | {"currency"}]
+    # A rate keeps the level of the delta it divides.
+    assert level == ("_".join(kept) if dropped or operations.startswith("delta") else of_its_delta(record))
+
+
+def of_its_delta(record: str) -> str:
+    (delta,) = series(RECORDED[record]["expr"])
+    return delta.split(":")[0]
