@@ -33,9 +33,10 @@ def serve(config: Config, address: str, clock: Clock, *, debug: bool = False) ->
     """Serve until SIGTERM or SIGINT. StoreError where another daemon owns the data folder."""
     paths = Paths(config.store.path)
     listening = _listen(address)
-    with _alone(paths.daemon_lock), State(paths.state) as state:
-        supervisor = Supervisor(config, state, clock, debug=debug)
-        board = Board(supervisor.sources, paths, state, clock)
+    # Two connections: one notices only what another has written.
+    with _alone(paths.daemon_lock), State(paths.state) as writing, State(paths.state) as reading:
+        supervisor = Supervisor(config, writing, clock, debug=debug)
+        board = Board(supervisor.sources, paths, reading, clock)
         board.refresh()  # a restart serves the last snapshot from its first second on
         host, port = listening.getsockname()[:2]
         _log.info("serving", extra={"fields": {"version": __version__, "address": f"http://{host}:{port}/metrics"}})

@@ -27,7 +27,7 @@ import pytest
 PACKAGES = {
     # Debian puts `prometheus-` before the name of a program; upstream's archives and images do not.
     "prometheus": "prometheus",
-    "promtool": "prometheus",
+    "promtool": "prometheus",  # from Debian 13 a package of its own, which scripts/install-neighbours knows
     "prometheus-alertmanager": "prometheus-alertmanager",
     "alertmanager": "prometheus-alertmanager",
     "amtool": "prometheus-alertmanager",

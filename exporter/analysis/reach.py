@@ -53,12 +53,13 @@ def reach(costs: CostTable, now: datetime, settles_after: timedelta, estimated: 
     )
 
 
-def common_day(reaches: Iterable[Reach], now: datetime) -> date | None:
-    """The newest day that is settled in every source that is still being billed; None where there is none.
+def ended(newest: datetime, now: datetime) -> bool:
+    """Whether a source is billed no more: its newest charge lies before the previous month. An old bill, kept."""
+    return newest <= Month.containing(now).previous().window().start
 
-    A source whose newest charge lies before the previous month has ended: an old bill, kept for its history.
-    """
-    since = Month.containing(now).previous().window().start
-    days = [each.latest_day for each in reaches if each.newest > since]
+
+def common_day(reaches: Iterable[Reach], now: datetime) -> date | None:
+    """The newest day that is settled in every source that has not ended; None where there is none."""
+    days = [each.latest_day for each in reaches if not ended(each.newest, now)]
     known = [day for day in days if day is not None]
     return min(known) if known and len(known) == len(days) else None

@@ -111,7 +111,7 @@ def _open_to_references(schema: Schema) -> Schema:
     opened = dict(schema)
     opened.pop("ge", None)  # pydantic leaves the limits of a timedelta behind, which JSON schema cannot say
     opened.pop("gt", None)
-    if opened.get("default", "") is None:
+    if isinstance(opened.get("default", ""), dict | None):  # each key in it has its own
         del opened["default"]
     if "properties" in opened:
         opened["properties"] = {k: _or_reference(_open_to_references(one)) for k, one in opened["properties"].items()}

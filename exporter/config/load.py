@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretBytes, SecretStr, ValidationError
+from pydantic import Secret, SecretBytes, SecretStr, ValidationError
 from pydantic_core import to_jsonable_python
 
 from exporter.config import secrets
@@ -37,7 +37,7 @@ def read(path: Path, models: ProviderModels, environment: Mapping[str, str]) -> 
         message, text = f"cannot be read: {error.strerror or 'no reason given'}", None
     if text is None:
         raise ConfigError((Problem("", message, hint=hint),), str(path))
-    return load(text, models, file=str(path), folder=path.absolute().parent, environment=environment)
+    return load(text, models, file=str(path), folder=path.parent, environment=environment)
 
 
 def load(
@@ -103,13 +103,13 @@ def _no_mapping(document: Document) -> tuple[Any, ...]:
     return () if document.found else (document.problem((), message, EXAMPLE),)
 
 
-def _plain(value: Any, secret: Callable[[str], str]) -> Any:
+def _plain(value: Any, secret: Callable[[Any], Any]) -> Any:
     """A dumped model as JSON has it, each secret as `secret` writes it."""
     if isinstance(value, dict):
         return {str(_plain(key, secret)): _plain(inner, secret) for key, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(inner, secret) for inner in value]
-    if isinstance(value, SecretStr):
+    if isinstance(value, Secret | SecretStr):
         return secret(value.get_secret_value())
     if isinstance(value, SecretBytes):
         return secret(value.get_secret_value().decode())

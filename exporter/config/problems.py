@@ -151,9 +151,7 @@ class Translator:
         choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
         if choices:
             context = {**context, "expected": ", ".join(choices)}
-        context = {
-            key: duration_text(limit) if isinstance(limit, timedelta) else limit for key, limit in context.items()
-        }
+        context = {key: _limit(limit) for key, limit in context.items()}
         one = "_one" if context.get("min_length") == 1 else ""
         template = _SENTENCES.get(kind + one) or _SENTENCES.get(kind)
         sentence = template.format(value=self._shown(place), **context) if template else _lowered(error["msg"])
@@ -189,6 +187,14 @@ class Translator:
         for secret in (secret for several in self.hidden.values() for secret in several):
             text = _replaced(text, secret, MASK)
         return text
+
+
+def _limit(limit: Any) -> Any:
+    """A limit as a message may show it: pydantic gives that of an optional duration as Python would write it."""
+    if match := re.fullmatch(r"datetime\.timedelta\((.*)\)", str(limit)):
+        parts = re.findall(r"(\w+)=(\d+)", match[1])
+        return duration_text(timedelta(**{name: int(count) for name, count in parts}))
+    return limit
 
 
 def _replaced(text: str, value: str, by: str) -> str:

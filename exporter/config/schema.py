@@ -98,6 +98,8 @@ class WorkerSettings(Settings):
 
     timeout: Annotated[Duration, AfterValidator(_positive)] = timedelta(minutes=30)
     """How long one worker may run before it is ended."""
+    memory_limit: MemorySize | None = None
+    """The most memory that one worker may take; no limit of its own unless said. Above store.memory_limit."""
 
 
 def _distinct(tags: tuple[str, ...]) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ def _read(path: object, folder: Path) -> str:
         raise ValueError("must be the path of a file")  # noqa: TRY004  a sentence for people, like the others here
     absolute = local_path(path, folder)
     try:
-        text = absolute.read_text(encoding="utf-8")
+        text = absolute.read_bytes().decode()  # as it is: in a key, line ends matter
     except UnicodeDecodeError:
         text = None
     except OSError as error:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import Annotated, Any, Union
 
-from pydantic import BaseModel, SecretBytes, SecretStr
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 
 from exporter.config.document import Place
 from exporter.config.schema import Config, ProviderModels, SourceSettings
@@ -15,8 +15,6 @@ from exporter.errors import ConfigError
 
 FILE = "_file"
 """Behind the name of a secret: a key whose value is the path of a file that holds it."""
-
-_SECRETS = (SecretStr, SecretBytes)
 
 Shape = Mapping[Place, tuple[type[BaseModel], ...]]
 """The models that read the mapping at each place; a source is read by two."""
@@ -95,11 +93,14 @@ def _fields(model: type[BaseModel]) -> dict[str, Any]:
 
 def _is_secret(kind: Any) -> bool:
     """Whether a secret is the value, or lies somewhere in it."""
-    return kind in _SECRETS or any(map(_is_secret, typing.get_args(kind)))
+    return _is_one_secret(kind) or any(map(_is_secret, typing.get_args(kind)))
 
 
 def _is_one_secret(kind: Any) -> bool:
-    return kind in _SECRETS or (_is_choice(kind) and any(map(_is_one_secret, typing.get_args(kind))))
+    if _is_choice(kind):
+        return any(map(_is_one_secret, typing.get_args(kind)))
+    plain = typing.get_origin(kind) or kind  # Secret of Secret[int]
+    return isinstance(plain, type) and issubclass(plain, Secret | SecretStr | SecretBytes)
 
 
 def _models(kind: Any, depth: int = 0) -> Iterator[tuple[type[BaseModel], int]]:

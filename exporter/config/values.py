@@ -92,6 +92,14 @@ MemorySize = Annotated[
 ]
 """An amount of memory, written as DuckDB reads it: `512MB`, `1GB`, `1.5GiB`."""
 
+
+def size(text: MemorySize) -> int:
+    """A memory size in bytes: `1.5GiB` is 1,610,612,736, `1GB` is 10⁹."""
+    unit = text.lstrip("0123456789.")
+    step = 1024 if "i" in unit else 1000
+    return int(float(text.removesuffix(unit)) * step ** ("KMGT".index(unit[0]) + 1))
+
+
 _SLUG = r"^[a-z0-9][a-z0-9_.-]*$"
 
 

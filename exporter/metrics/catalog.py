@@ -124,7 +124,7 @@ _SPECS: tuple[Spec, ...] = (
         "cloudspend_source_stale_after_seconds",
         "gauge",
         ("source",),
-        "How old the settled edge of the source may be before its data counts as stale.",
+        "How old the settled edge of the source may be before its data is stale. Not there for bills that have ended.",
         unit="seconds",
         live=True,
     ),

@@ -52,6 +52,8 @@ class Facts:
     counters: Sequence[Counter]
     snapshot_made: datetime | None = None
     store_bytes: int = 0
+    ended: frozenset[str] = frozenset()
+    """Sources that are billed no more; they cannot get stale."""
 
 
 def families(facts: Facts) -> Iterator[Family]:
@@ -93,7 +95,8 @@ def _times(facts: Facts, states: Mapping[str, SourceState]) -> Iterator[Family]:
     yield _family("cloudspend_source_last_success_timestamp_seconds", succeeded)
     due = [((n,), s.next_due.timestamp()) for n, s in states.items() if s.next_due]
     yield _family("cloudspend_source_next_poll_timestamp_seconds", due)
-    stale = [((source.name,), source.stale_after.total_seconds()) for source in facts.sources]
+    moving = [source for source in facts.sources if source.name not in facts.ended]
+    stale = [((source.name,), source.stale_after.total_seconds()) for source in moving]
     yield _family("cloudspend_source_stale_after_seconds", stale)
     took = [((n,), s.poll_seconds) for n, s in states.items() if s.poll_seconds is not None]
     yield _family("cloudspend_source_poll_duration_seconds", took)

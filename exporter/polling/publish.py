@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter import snapshot
-from exporter.analysis.reach import Reach, reach
+from exporter.analysis.reach import ended, reach
 from exporter.clock import Clock
 from exporter.costs import Cost, CostTable, dimension, engine
 from exporter.costs.money import text
@@ -43,7 +43,7 @@ def publish(sources: Sequence[Source], paths: Paths, state: State, clock: Clock,
         made=now,
         next_change_at=change,
         expires_at=expiry,
-        sources={view.name: _said(view) for view in views},
+        sources={view.name: _said(view, now) for view in views},
         generation=lake.generation,
     )
     cube = _cube(lake, paths, now)
@@ -84,13 +84,14 @@ def _clock_events(
     return min([month, *settling, *ages]), (min(ages) + _GRACE if ages else None)
 
 
-def _said(view: SourceView) -> dict[str, Any]:
-    settled: Reach = view.reach
+def _said(view: SourceView, now: datetime) -> dict[str, Any]:
+    settled = view.reach.settled
     return {
         "provider": view.adapter,
         "basis": str(view.basis),
-        "newest": settled.newest.isoformat(),
-        "settled": settled.settled.isoformat() if settled.settled else None,
+        "newest": view.reach.newest.isoformat(),
+        "settled": settled.isoformat() if settled else None,
+        "ended": ended(view.reach.newest, now),
     }
 
 
@@ -103,7 +104,7 @@ def _check(picture: Picture, lake: Lake) -> dict[str, Any]:
     return {
         "schema": snapshot.SCHEMA,
         "now": picture.now.isoformat(),
-        "sources": {view.name: _said(view) for view in picture.sources},
+        "sources": {view.name: _said(view, picture.now) for view in picture.sources},
         "totals": {name: _totals(charges.during(window).where(source=names)) for name, window in windows.items()},
     }
 

@@ -15,6 +15,7 @@ from exporter import snapshot
 from exporter.clock import Clock
 from exporter.config.load import dump
 from exporter.config.schema import Config
+from exporter.config.values import size
 from exporter.errors import WORKER_DIED
 from exporter.polling import schedule
 from exporter.polling.sources import Paths, resolve
@@ -38,6 +39,8 @@ class Supervisor:
         self.clock = clock
         self._state = state
         self._debug = debug
+        limit = config.worker.memory_limit
+        self._memory = size(limit) if limit else None
         self._rest_until = clock.now()
         self._failures = 0
 
@@ -72,7 +75,7 @@ class Supervisor:
             "config": dump(self.config),
             "sources": list(names),
             "debug": self._debug,
-            "memory_limit": None,
+            "memory_limit": self._memory,
         }
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "exporter.polling.worker"),

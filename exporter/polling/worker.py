@@ -92,8 +92,6 @@ def main() -> int:
         resource.setrlimit(resource.RLIMIT_AS, (task["memory_limit"], task["memory_limit"]))
     try:
         run(restore(task["config"], Registry()), Clock.from_environment(), task["sources"])
-    except MemoryError:
-        return OUT_OF_MEMORY
     except CloudspendError as error:
         _log.error("worker failed", extra={"fields": {"error": error}})
         return 1
@@ -106,8 +104,13 @@ def _polls(
     """Outcomes in batches, as they come in."""
 
     def one(source: Source) -> Outcome:
-        with State(paths.state) as state:  # a SQLite connection belongs to its thread
-            return poll(source, lake, state, clock, window)
+        try:
+            with State(paths.state) as state:  # a SQLite connection belongs to its thread
+                return poll(source, lake, state, clock, window)
+        except MemoryError:
+            # Nothing that runs now can be relied on, least of all tidying up. What is stored is whole.
+            os.write(2, b"out of memory\n")
+            os._exit(OUT_OF_MEMORY)
 
     with ThreadPoolExecutor(max_workers=len(sources), thread_name_prefix="poll") as pool:
         pending: dict[Future[Outcome], str] = {pool.submit(one, source): source.name for source in sources}

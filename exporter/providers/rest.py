@@ -134,7 +134,7 @@ def reading(what: str) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        first = error.errors(include_input=False, include_context=False)[0]
+        first = error.errors()[0]
         problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     except KeyError as error:
         problem = f"there is no {error}"

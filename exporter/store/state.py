@@ -156,7 +156,7 @@ class State:
         return {(provider, account): name for provider, account, name in rows}
 
     def version(self) -> int:
-        """A number that changes when another process has written."""
+        """A number that changes when another connection has written; what this one writes does not change it."""
         return int(self._read("PRAGMA data_version")[0][0])
 
     def begin(self, source: str, at: datetime, next_due: datetime, pid: int) -> None:

@@ -107,12 +107,14 @@ class Board:
         version = self._state.version()
         if fresh or version != self._seen or not self._live:
             self._states = self._state.sources()
+            shown = self._snapshot.manifest.sources if self._snapshot else {}
             facts = own.Facts(
                 sources=self.sources,
                 states=self._states,
                 counters=self._state.counters(),
                 snapshot_made=self._snapshot.manifest.made if self._snapshot else None,
                 store_bytes=Lake(self._paths.lake).size,
+                ended=frozenset(name for name, said in shown.items() if said["ended"]),
             )
             families = list(own.families(facts))
             self._live = {openmetrics: render(families, openmetrics=openmetrics) for openmetrics in (False, True)}

@@ -5,7 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, Secret, SecretStr, field_validator
 
 from exporter.config import Duration, LocalPath, PathPattern
 from exporter.errors import ConfigError, Problem
@@ -47,7 +47,10 @@ class AcmeOptions(Strict):
     verify: bool = True
     share: Decimal = Decimal(1)
     since: date | None = None
-    wait: Duration = timedelta(seconds=90)
+    wait: Duration | None = Field(default=timedelta(seconds=90), ge=timedelta(seconds=1))
+    pin: Secret[int] | None = None
+    key: SecretStr | None = None
+    key_file: LocalPath | None = None
     accounts: tuple[str, ...] = ()
     cache: LocalPath | None = None
 

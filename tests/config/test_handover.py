@@ -29,7 +29,7 @@ def test_what_is_handed_over_is_flat_as_in_a_file_and_its_paths_are_absolute(con
     handed = json.loads(dump(config))
     assert handed["store"] == {"path": str(HERE / "data"), "memory_limit": "512MB", "threads": 4}
     assert handed["cost"] == {"basis": "effective"}
-    assert handed["worker"] == {"timeout": "1h30m"}
+    assert handed["worker"] == {"timeout": "1h30m", "memory_limit": "4GiB"}
     assert handed["sources"][0] == {
         "name": "history",
         "provider": "focus",

@@ -23,13 +23,13 @@ def loaded(text: str, folder: Path = HERE, **environment: str) -> Config:
 
 def refused(text: str, **environment: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        loaded(text, **environment)
+        loaded(text, HERE, **environment)
     return [str(problem) for problem in caught.value.problems]
 
 
 def acme(lines: str, **environment: str) -> AcmeOptions:
     text = f"sources:\n  - name: acme\n    provider: acme\n    url: u\n    token: open-sesame\n{lines}"
-    options = loaded(text, **environment).sources[0].options
+    options = loaded(text, HERE, **environment).sources[0].options
     assert isinstance(options, AcmeOptions)
     return options
 
@@ -45,7 +45,7 @@ def test_a_file_with_every_key_says_what_it_says() -> None:
     assert config.store.path == HERE / "data"
     assert (config.store.memory_limit, config.store.threads) == ("512MB", 4)
     assert config.cost.basis is Cost.EFFECTIVE
-    assert config.worker.timeout == timedelta(minutes=90)
+    assert (config.worker.timeout, config.worker.memory_limit) == (timedelta(minutes=90), "4GiB")
     history, prod, test = config.sources
     assert (history.name, history.provider, history.tags) == ("history", "focus", ("team", "cost center"))
     assert (history.poll_every, history.settles_after) == (timedelta(hours=8), timedelta(0))
@@ -73,7 +73,7 @@ def test_what_a_file_leaves_out_has_its_default() -> None:
     assert config.store.path == HERE / "cloudspend-data"
     assert (config.store.memory_limit, config.store.threads) == ("1GB", 2)
     assert config.cost.basis is Cost.BILLED
-    assert config.worker.timeout == timedelta(minutes=30)
+    assert (config.worker.timeout, config.worker.memory_limit) == (timedelta(minutes=30), None)
     (source,) = config.sources
     assert (source.poll_every, source.settles_after, source.max_age) == (None, None, timedelta(hours=36))
     assert source.tags == ()
@@ -117,6 +117,37 @@ budgets: []
         "line 17: sources[2].poll_evry: unknown key. hint: did you mean poll_every?",
         "line 18: budgets: unknown key. hint: the keys here are store, cost, worker, sources",
     ]
+
+
+def test_a_key_keeps_its_line_when_a_merge_behind_it_has_the_same_key() -> None:
+    text = """\
+sources:
+  - &first {name: a, provider: acme, url: u, token: t, retries: 1}
+  - name: b
+    retries: 99
+    <<: *first
+"""
+    assert refused(text) == ["line 4: sources[1].retries: must be at most 9, not 99"]
+
+
+def test_a_value_that_is_not_there_has_one_problem() -> None:
+    text = "sources:\n  - {name: a, provider: acme, url: u, token: t, retries: '${NOPE}', mode: !x fast}\n"
+    assert [line.partition(" hint")[0] for line in refused(text)] == [
+        "line 2: sources[0].retries: the environment variable NOPE is not set.",
+        "line 2: sources[0].mode: a tag (!…) has no meaning here.",
+    ]
+
+
+def test_data_must_outlive_the_next_poll() -> None:
+    text = "sources: [{name: a, provider: focus, path: x, poll_every: 8h, max_age: %s}]"
+    assert loaded(text % "8h1s").sources[0].poll_every == timedelta(hours=8)
+    (problem,) = refused(text % "8h")
+    assert problem.startswith("line 1: sources[0].poll_every: must be shorter than max_age (8h), ")
+
+
+def test_a_limit_of_a_duration_is_told_as_a_duration() -> None:
+    text = "sources: [{name: a, provider: acme, url: u, token: t, wait: 0s}]"
+    assert refused(text) == ["line 1: sources[0].wait: must be at least 1s, not '0s'"]
 
 
 def test_only_the_providers_that_a_configuration_names_are_asked_for_their_options() -> None:

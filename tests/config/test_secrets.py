@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from exporter import log
 from exporter.config import Config, dump, load, masked, read, restore
@@ -54,6 +55,44 @@ def test_a_password_within_a_url_is_not_shown() -> None:
     text = "sources:\n  - {name: a, provider: acme, token: x, url: 'https://me:mypass@acme.example/x'}\n"
     config = load(text, STUBS, folder=HERE, environment={})
     assert masked(config)["sources"][0]["url"] == "https://me:<secret>@acme.example/x"
+
+
+def test_a_secret_that_stands_elsewhere_too_is_not_shown_there() -> None:
+    text = "sources:\n  - {name: a, provider: acme, token: open-sesame, url: 'https://acme.example?key=open-sesame'}\n"
+    config = load(text, STUBS, folder=HERE, environment={})
+    assert masked(config)["sources"][0]["url"] == "https://acme.example?key=<secret>"
+
+
+def test_a_secret_that_is_no_text_is_one_all_the_same(log_secrets: set[str]) -> None:
+    text = "sources:\n  - {name: a, provider: acme, url: u, token: t, pin: %s}\n"
+    config = load(text % 471147, STUBS, folder=HERE, environment={})
+    assert log_secrets == {"471147"}
+    assert masked(config)["sources"][0]["pin"] == "<secret>"
+    assert restore(dump(config), STUBS) == config
+    with pytest.raises(ConfigError) as caught:
+        load(text % "open-sesame", STUBS, folder=HERE, environment={})
+    assert str(caught.value) == "configuration: line 2: sources[0].pin: the value is not a whole number"
+
+
+def test_a_long_value_is_not_shown_by_its_beginning() -> None:
+    long = "open-sesame-" * 20
+    text = "sources:\n  - {name: a, provider: acme, url: u, token: t, retries: '${LONG}'}\n"
+    with pytest.raises(ConfigError) as caught:
+        load(text, STUBS, folder=HERE, environment={"LONG": long})
+    assert str(caught.value) == "configuration: line 2: sources[0].retries: '${LONG}' is not a whole number"
+
+
+def test_what_pydantic_itself_says_shows_no_input() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Config.model_validate({"sources": [], "store": {"threads": "open-sesame"}})
+    assert found(str(caught.value)) == []
+
+
+def test_a_field_that_is_called_like_the_file_of_a_secret_is_that_field() -> None:
+    text = "sources:\n  - {name: a, provider: acme, url: u, token: t, key_file: nowhere}\n"
+    options = load(text, STUBS, folder=HERE, environment={}).sources[0].options
+    assert isinstance(options, AcmeOptions)
+    assert (options.key, options.key_file) == (None, HERE / "nowhere")
 
 
 def test_the_log_masks_every_secret_of_a_configuration_from_then_on() -> None:
@@ -119,9 +158,9 @@ def test_no_mistake_makes_a_message_show_a_secret(line: str) -> None:
 
 
 def test_a_key_that_reads_its_value_from_a_file_strips_one_line_end(tmp_path: Path) -> None:
-    (tmp_path / "token").write_bytes(b" two words\nand a line\r\n")
-    assert token("token_file: token", tmp_path) == " two words\nand a line"
-    assert token(f"token_file: {tmp_path}/token", Path("/")) == " two words\nand a line"
+    (tmp_path / "token").write_bytes(b" two words\r\nand a line\r\n")
+    assert token("token_file: token", tmp_path) == " two words\r\nand a line"
+    assert token(f"token_file: {tmp_path}/token", Path("/")) == " two words\r\nand a line"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from exporter.config import Duration, LocalPath, MemorySize, Slug
-from exporter.config.values import DURATION_PATTERN, duration, duration_text
+from exporter.config.values import DURATION_PATTERN, duration, duration_text, size
 
 WHOLE_SECONDS = st.integers(0, int(timedelta.max.total_seconds()) - 1).map(lambda seconds: timedelta(seconds=seconds))
 
@@ -108,3 +108,11 @@ def test_nothing_else_is_a_slug(text: str) -> None:
 def test_what_is_no_path_is_refused(text: str, match: str) -> None:
     with pytest.raises(ValidationError, match=match):
         TypeAdapter(LocalPath).validate_python(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("512MB", 512_000_000), ("1GB", 10**9), ("1.5GiB", 1_610_612_736), ("2KiB", 2048), ("1TB", 10**12)],
+)
+def test_a_memory_size_is_a_number_of_bytes(text: str, count: int) -> None:
+    assert size(text) == count
