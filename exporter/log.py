@@ -34,7 +34,7 @@ def keep_secret(text: str) -> None:
 
 def masked(text: str) -> str:
     """`text` with every known secret replaced by `<secret>`."""
-    for secret in _SECRETS:
+    for secret in sorted(_SECRETS, key=len, reverse=True):  # one may begin another
         text = text.replace(secret, _MASK)
     return text
 
@@ -53,10 +53,11 @@ class Logfmt(logging.Formatter):
         }
         if record.exc_info and record.exc_info[1] is not None:
             fields["error"] = f"{type(record.exc_info[1]).__name__}: {record.exc_info[1]}"
-        line = " ".join(f"{key}={_quoted(str(value))}" for key, value in fields.items() if value is not None)
+        # Masked before quoting: a secret with a quote or a line end in it looks different afterwards.
+        line = " ".join(f"{key}={_quoted(masked(str(value)))}" for key, value in fields.items() if value is not None)
         if record.exc_info and logging.getLogger().isEnabledFor(logging.DEBUG):
-            line += "\n" + self.formatException(record.exc_info)
-        return masked(line)
+            line += "\n" + masked(self.formatException(record.exc_info))
+        return line
 
 
 def _quoted(text: str) -> str:

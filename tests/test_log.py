@@ -32,12 +32,17 @@ def test_an_event_is_one_line_of_logfmt(stream: io.StringIO) -> None:
 
 def test_a_known_secret_never_reaches_the_log(stream: io.StringIO) -> None:
     log.keep_secret("hunter2hunter2")
-    try:
-        raise ValueError("token hunter2hunter2 refused")
-    except ValueError:
-        logging.getLogger("x").exception("broke with %s", "hunter2hunter2")
+    error = ValueError("token hunter2hunter2 refused")
+    logging.getLogger("x").error("broke with %s", "hunter2hunter2", exc_info=error)
     assert "hunter2" not in stream.getvalue()
     assert "<secret>" in stream.getvalue()
+
+
+def test_secrets_with_quotes_and_line_ends_and_secrets_within_secrets_are_masked(stream: io.StringIO) -> None:
+    for secret in ('pem "key"\nwith lines', "abcd", "abcdefgh"):
+        log.keep_secret(secret)
+    logging.getLogger("x").warning("m", extra={"fields": {"a": 'pem "key"\nwith lines', "b": "abcdefgh"}})
+    assert stream.getvalue().endswith("a=<secret> b=<secret>\n")
 
 
 def test_debug_lines_are_off_unless_asked_for(stream: io.StringIO) -> None:

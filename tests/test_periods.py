@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -49,7 +50,7 @@ def test_the_days_of_a_window_tile_it(window: Window) -> None:
         return
     assert day_of(window.start) == touched[0]
     assert midnight(touched[-1]) < window.end <= midnight(touched[-1]) + DAY
-    assert all(later - earlier == DAY for earlier, later in zip(touched, touched[1:], strict=False))
+    assert all(later - earlier == DAY for earlier, later in pairwise(touched))
 
 
 @given(windows)
@@ -59,7 +60,7 @@ def test_the_months_of_a_window_cover_it_without_gaps(window: Window) -> None:
         return
     assert touched[0].window().start <= window.start
     assert window.end <= touched[-1].window().end
-    assert all(earlier.next() == later for earlier, later in zip(touched, touched[1:], strict=False))
+    assert all(earlier.next() == later for earlier, later in pairwise(touched))
     parts = [part for part in (window.meet(month.window()) for month in touched) if part]
     assert sum((part.end - part.start for part in parts), timedelta(0)) == window.end - window.start
 

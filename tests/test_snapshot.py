@@ -16,8 +16,8 @@ MADE = datetime(2024, 9, 1, 12, 0, 0, 123456, tzinfo=UTC)
 METRICS = b'cost{service="s"} 1\n'
 
 
-def publish(folder: Path, metrics: bytes = METRICS, manifest: Manifest = Manifest(made=MADE)) -> Path:
-    return snapshot.publish(folder, manifest, metrics, {"totals": {}})
+def publish(folder: Path, metrics: bytes = METRICS, manifest: Manifest | None = None) -> Path:
+    return snapshot.publish(folder, manifest or Manifest(made=MADE), metrics, {"totals": {}})
 
 
 def test_a_published_snapshot_is_loaded_as_it_was(tmp_path: Path) -> None:

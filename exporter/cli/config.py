@@ -11,6 +11,7 @@ import click
 from exporter import log
 from exporter.cli.settings import chosen, configuration
 from exporter.config.describe import json_schema
+from exporter.config.values import duration_text
 from exporter.errors import ConfigError
 from exporter.polling.sources import Registry, resolve
 
@@ -33,7 +34,8 @@ def check(file: Path | None, *, demo: bool) -> None:
         sys.exit(1)
     for source in found:
         click.echo(
-            f"{source.name}: {source.spec.name}, polled every {source.poll_every}, settles after {source.settles_after}"
+            f"{source.name}: {source.spec.name}, polled every {duration_text(source.poll_every)}"
+            f", settles after {duration_text(source.settles_after)}"
         )
     click.echo("ok", err=True)
 

@@ -55,7 +55,8 @@ def run(sql: str, parameters: Mapping[str, object] | None = None) -> list[tuple[
     try:
         return cursor().execute(sql, dict(parameters or {})).fetchall()
     except duckdb.Error as error:
-        raise StoreError(f"query failed: {error}") from error
+        first_line, _, _ = str(error).partition("\n")  # the rest quotes the statement
+        raise StoreError(f"query failed: {first_line}") from error
 
 
 class Kept:

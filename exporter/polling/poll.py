@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
+from exporter import log
 from exporter.clock import Clock
 from exporter.costs import Ask, Bill, CostTable
 from exporter.costs.money import add
@@ -21,7 +22,7 @@ from exporter.polling.ledger import Ledger
 from exporter.polling.sources import Source
 from exporter.store import Restatement
 from exporter.store.lake import Lake
-from exporter.store.state import Failure, State, Success
+from exporter.store.state import Failure, SourceState, State, Success
 
 _log = logging.getLogger(__name__)
 _STORING = threading.Lock()
@@ -58,7 +59,7 @@ def poll(source: Source, lake: Lake, state: State, clock: Clock, window: Window 
             seconds=time.monotonic() - began,
             rows=change.rows,
             estimated=bill.estimated,
-            restated=_restated(change, before.last_success, lake_before=before.rows, source=source),
+            restated=_restated(source, bill, change, before),
             unattributed=_unattributed(bill),
             notes={note.subject: note.text for note in bill.notes},
         )
@@ -133,16 +134,16 @@ def _account_names(bill: Bill) -> dict[tuple[str, str], str]:
     return {(provider, account): given[account] for provider, account in keys if account in given}
 
 
-def _restated(
-    change: Restatement, last_success: datetime | None, *, lake_before: int, source: Source
-) -> dict[str, Decimal]:
-    """Currency → by how much days changed that had already settled at the poll before. Zero is said too."""
-    if last_success is None or not lake_before:
-        return {}
-    edge = settled_until(last_success, source.settles_after)
-    return _by_currency(
+def _restated(source: Source, bill: Bill, change: Restatement, before: SourceState) -> dict[str, Decimal]:
+    """Currency → by how much days changed that had already settled at the poll before; 0 where none did."""
+    unmoved = [(line.currency, Decimal(0)) for line in bill.costs.rows()]
+    if before.last_success is None:
+        return _by_currency(unmoved)
+    edge = settled_until(before.last_success, source.settles_after)
+    moved = [
         (currency, amount if midnight(day) < edge else Decimal(0)) for (day, currency), amount in change.changes.items()
-    )
+    ]
+    return _by_currency([*unmoved, *moved])
 
 
 def _unattributed(bill: Bill) -> dict[str, Decimal]:
@@ -168,7 +169,7 @@ def _failure(
         (error.message, error.hint, error.retry_after) if isinstance(error, SourceError) else (str(error), None, None)
     )
     again = schedule.after_failure(source, now, reason, failures, retry_after)
-    return Failure(now, again, reason, message, hint, seconds)
+    return Failure(now, again, reason, log.masked(message), hint, seconds)
 
 
 def _say_success(source: Source, failed_before: str | None, success: Success, change: Restatement) -> None:

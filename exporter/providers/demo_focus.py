@@ -34,10 +34,10 @@ class DemoFocus:
             bill = Focus(FocusOptions(path=str(path)), self.meter).fetch(Ask(ALWAYS, ask.grain, ask.tags))
         [(newest,)] = bill.costs.select("max(ChargePeriodStart)::DATE")
         days = (day_of(self.clock.now()) - DAY - newest).days
-        moved = f"ChargePeriodStart + INTERVAL {days} DAY"
+        moved = f"ChargePeriodStart + INTERVAL ({days}) DAY"
         costs = bill.costs.mapped(
             ChargePeriodStart=moved,
-            ChargePeriodEnd=f"ChargePeriodEnd + INTERVAL {days} DAY",
+            ChargePeriodEnd=f"ChargePeriodEnd + INTERVAL ({days}) DAY",
             BillingPeriodStart=f"date_trunc('month', {moved})",
         )
         until = midnight(day_of(self.clock.now()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import glob
 import gzip
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +132,7 @@ def _csv_columns(path: Path) -> dict[str, str]:
     return dict.fromkeys(header, "VARCHAR")
 
 
-def _lines(path: Path) -> Iterator[list[str]]:
+def _lines(path: Path) -> Generator[list[str]]:
     """The records of a CSV file, the header first. BadData where it cannot be read as text."""
     try:
         opened = gzip.open if path.name.endswith(".gz") else open

@@ -164,7 +164,8 @@ def test_parquet_of_the_same_rows_gives_the_same_bill(name: str, tmp_path: Path)
 def test_a_parquet_double_means_its_shortest_decimal(tmp_path: Path) -> None:
     path = tmp_path / "bill.parquet"
     engine.run(
-        "COPY (SELECT 0.1::DOUBLE AS BilledCost, 'USD' AS BillingCurrency, TIMESTAMP '2024-09-01' AS BillingPeriodStart,"
+        "COPY (SELECT 0.1::DOUBLE AS BilledCost, 'USD' AS BillingCurrency,"
+        " TIMESTAMP '2024-09-01' AS BillingPeriodStart,"
         " 'Usage' AS ChargeCategory, TIMESTAMP '2024-09-01' AS ChargePeriodStart, 'AWS' AS ProviderName,"
         f" MAP {{'team': 'web'}} AS Tags) TO '{path}' (FORMAT parquet)"
     )
