@@ -20,13 +20,13 @@ $(STAMP): pyproject.toml
 setup: $(STAMP) ## Create .venv and install cloudspend with everything for development
 
 demo: $(STAMP) ## Serve an invented estate and a real sample bill on port 9753
-	@scripts/demo start
+	@$(BIN)/python scripts/demo.py start
 
 demo-stop: ## Stop what `make demo` started
-	@scripts/demo stop
+	@if [ -x $(BIN)/python ]; then $(BIN)/python scripts/demo.py stop; fi
 
 demo-logs: ## Follow the log of the demo
-	@scripts/demo logs
+	@$(BIN)/python scripts/demo.py logs
 
 test: $(STAMP) ## Install missing neighbours, then every check and test
 	@scripts/install-neighbours
