@@ -1,0 +1,144 @@
+"""One poll: what it stores, remembers and refuses."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from exporter import log
+from exporter.costs import Bill, CostTable, Note, Scope
+from exporter.errors import AccessDenied, BadData, NotReady, Throttled
+from exporter.periods import ALWAYS, Window
+from exporter.store.state import Failure, Success
+from tests.costs.rows import row
+from tests.polling.house import HOUR, House, at, full
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def test_a_poll_stores_the_bill_with_its_labels(house: House) -> None:
+    house.add("a", full(row("2024-09-01", "1.5", provider="", region="")), label="huawei")
+    outcome = house.poll("a")
+    assert isinstance(outcome, Success)
+    assert (outcome.rows, outcome.restated) == (1, {"USD": 0})
+    [line] = house.lake.read(ALWAYS).by("source", "provider", "region").rows()
+    assert line.key == ("a", "huawei", "global")
+
+
+def test_the_first_poll_asks_for_the_history_and_the_next_for_what_moves(house: House) -> None:
+    provider = house.add("a", full())
+    house.poll("a")
+    house.poll("a")
+    assert [ask.window.start for ask in provider.asked] == [at("2023-07-01T00:00:00"), at("2024-09-01T00:00:00")]
+
+
+def test_a_poll_may_be_told_its_window(house: House) -> None:
+    provider = house.add("a", full())
+    window = Window.of_days(date(2024, 1, 1), date(2024, 2, 1))
+    house.poll("a", window=window)
+    assert provider.asked[0].window == window
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "again"),
+    [
+        (AccessDenied("no", hint="grant x:Read"), "access_denied", 8 * HOUR),
+        (BadData("row 3"), "bad_data", 8 * HOUR),
+        (NotReady("not enabled"), "not_ready", 8 * HOUR),
+        (Throttled("slow down", retry_after=timedelta(minutes=9)), "throttled", timedelta(minutes=9)),
+        (KeyError("amount"), "unavailable", timedelta(minutes=1)),
+    ],
+)
+def test_a_failure_keeps_the_stored_bill_and_has_a_reason(
+    house: House, error: Exception, reason: str, again: timedelta
+) -> None:
+    house.add("a", full(row("2024-09-01", "1")))
+    house.poll("a")
+    outcome = house.poll("a", error)
+    assert isinstance(outcome, Failure)
+    assert (outcome.reason, outcome.next_due - house.now) == (reason, again)
+    assert house.lake.read(ALWAYS).sum() == 1
+    with house.state() as state:
+        remembered = state.source("a")
+    assert not remembered.up
+    assert remembered.last_success == house.now
+    assert remembered.failed_reason == reason
+
+
+def test_a_bill_with_charges_outside_of_what_it_covers_is_refused_whole(house: House) -> None:
+    day = Window.of_day(date(2024, 9, 1))
+    bill = Bill(CostTable.of([row("2024-09-01", "1"), row("2024-09-02", "2")]), (Scope(day),))
+    house.add("a", lambda _ask: bill)
+    outcome = house.poll("a")
+    assert isinstance(outcome, Failure)
+    assert "1 charges lie outside" in outcome.message
+    assert house.lake.read(ALWAYS).rows() == []
+
+
+def test_a_secret_in_an_unexpected_error_is_not_remembered(house: House) -> None:
+    log.keep_secret("very-secret-word")
+    house.add("a", ValueError("token very-secret-word refused"))
+    outcome = house.poll("a")
+    assert isinstance(outcome, Failure)
+    assert "very-secret-word" not in outcome.message
+    assert "<secret>" in outcome.message
+
+
+def test_a_change_of_settled_days_is_a_restatement_and_one_of_moving_days_is_not(house: House) -> None:
+    house.add("a", full(row("2024-09-01", "10"), row("2024-09-19", "5")))
+    house.poll("a")
+    house.now += 8 * HOUR
+    outcome = house.poll("a", full(row("2024-09-01", "7.5"), row("2024-09-19", "6")))
+    assert isinstance(outcome, Success)
+    assert outcome.restated == {"USD": Decimal("-2.5")}
+
+
+def test_a_day_that_was_still_moving_at_the_poll_before_is_not_restated_when_it_settles(house: House) -> None:
+    house.add("a", full(row("2024-09-19", "5")))
+    house.poll("a")
+    house.now += 72 * HOUR
+    outcome = house.poll("a", full(row("2024-09-19", "6")))
+    assert isinstance(outcome, Success)
+    assert outcome.restated == {"USD": 0}
+
+
+def test_money_without_a_line_is_counted_to_the_last_digit(house: House) -> None:
+    rows = [row("2024-09-01", "10"), row("2024-09-01", "3", "EUR")]
+    totals = CostTable.of([row("2024-09-01", "10.000000000000000000000001"), row("2024-09-01", "3", "EUR")])
+    house.add("a", full(*rows, totals=totals))
+    outcome = house.poll("a")
+    assert isinstance(outcome, Success)
+    assert outcome.unattributed == {"USD": Decimal("0.000000000000000000000001"), "EUR": 0}
+
+
+def test_two_routes_to_one_billing_account_are_refused_for_the_days_both_bill(house: House) -> None:
+    house.add("a", full(row("2024-09-01", "1", billing_account="1111")))
+    house.add("b", full(row("2024-09-01", "1", billing_account="1111")))
+    house.add("c", full(row("2024-09-02", "1", billing_account="1111"), row("2024-09-01", "1", billing_account="2222")))
+    house.poll("a")
+    refused = house.poll("b")
+    assert isinstance(refused, Failure)
+    assert refused.reason == "bad_data"
+    assert "billing account 1111 of aws is already billed by source 'a', 2024-09-01 among others" in refused.message
+    assert isinstance(house.poll("c"), Success)
+    assert isinstance(house.poll("a"), Success), "a source is no rival of its own"
+
+
+def test_notes_and_account_names_and_roundings_are_remembered(house: House) -> None:
+    rows = [row("2024-09-01", "1", account="/subscriptions/x-1", provider="Microsoft")]
+    accounts = {"/subscriptions/x-1": "Production", "unseen": "Nobody"}
+    house.add("a", full(*rows, accounts=accounts, notes=(Note("moved", "by a day"),), rounded=3))
+    outcome = house.poll("a")
+    assert isinstance(outcome, Success)
+    assert outcome.notes == {"moved": "by a day"}
+    with house.state() as state:
+        assert state.accounts() == {("azure", "x-1"): "Production"}
+        counted = {counter.name: counter.value for counter in state.counters()}
+    assert counted["cloudspend_source_rounded_values_total"] == 3
+    assert counted["cloudspend_source_api_requests_total"] == 1
