@@ -23,7 +23,7 @@ DEMO = """\
 store: {path: ./cloudspend-demo}
 sources:
   - {name: demo, provider: demo, tags: [team, env]}
-  - {name: focus-sample, provider: demo_focus}
+  - {name: focus-sample, provider: demo_focus, hours: true}
 """
 
 

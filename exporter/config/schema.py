@@ -117,7 +117,7 @@ def _distinct(tags: tuple[str, ...]) -> tuple[str, ...]:
 class SourceSettings(Settings):
     """One billing source: the keys that every source has, and beside them those of its provider."""
 
-    COMMON: ClassVar[tuple[str, ...]] = ("name", "provider", "poll_every", "settles_after", "max_age", "tags")
+    COMMON: ClassVar[tuple[str, ...]] = ("name", "provider", "poll_every", "settles_after", "max_age", "tags", "hours")
     """The keys of every source, in the order in which people write them."""
 
     name: Slug
@@ -135,6 +135,8 @@ class SourceSettings(Settings):
         default=(), json_schema_extra={"uniqueItems": True}
     )
     """Tag keys to keep as dimensions. Changing them reads the bill again."""
+    hours: bool = False
+    """Whether to keep the last 14 days by the hour too, beside the days. Only for providers that have hours."""
     options: SerializeAsAny[BaseModel]
     """The provider's own options; flat beside the other keys in the file."""
 

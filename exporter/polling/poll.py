@@ -7,19 +7,21 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
 from exporter import log
 from exporter.clock import Clock
-from exporter.costs import Ask, Bill, CostTable
+from exporter.costs import Ask, Bill, CostTable, Scope
 from exporter.costs.money import add
-from exporter.errors import STORE_ERROR, BadData, SourceError, StoreError
+from exporter.errors import STORE_ERROR, BadData, SourceError, StoreError, Unavailable
 from exporter.normalise import names
-from exporter.periods import Window, midnight, settled_until
+from exporter.periods import ALWAYS, Grain, Window, midnight, settled_until
 from exporter.polling import schedule
 from exporter.polling.ledger import Ledger
 from exporter.polling.sources import Source
+from exporter.providers import Provider
 from exporter.store import Restatement
 from exporter.store.lake import Lake
 from exporter.store.state import Failure, SourceState, State, Success
@@ -36,63 +38,61 @@ def poll(source: Source, lake: Lake, state: State, clock: Clock, window: Window 
     crashed = schedule.after_failure(source, now, STORE_ERROR, before.failures_in_row)
     state.begin(source.name, now, crashed, os.getpid())
     try:
-        bill, change = _fetch_and_store(
-            source, lake, state, window or schedule.window(source, lake.coverage(source.name), now)
-        )
-    except SourceError as error:
-        failed = _failure(source, clock.now(), before.failures_in_row, error.reason, error, time.monotonic() - began)
-    except StoreError as error:
-        failed = _failure(source, clock.now(), before.failures_in_row, STORE_ERROR, error, time.monotonic() - began)
+        bill, change = _fetch_and_store(source, lake, state, window, now)
     except MemoryError:
         raise
-    except Exception as error:  # a provider's bug must not take the other sources down
-        _log.exception("provider broke", extra={"fields": {"source": source.name}})
-        broken = SourceError(
-            f"unexpected {type(error).__name__}: {error}", hint="this is a bug in the provider; run with --debug"
-        )
-        failed = _failure(source, clock.now(), before.failures_in_row, broken.reason, broken, time.monotonic() - began)
-    else:
-        now = clock.now()
-        succeeded = Success(
-            at=now,
-            next_due=schedule.after_success(source, now),
-            seconds=time.monotonic() - began,
-            rows=change.rows,
-            estimated=bill.estimated,
-            restated=_restated(source, bill, change, before),
-            unattributed=_unattributed(bill),
-            notes={note.subject: note.text for note in bill.notes},
-        )
-        state.succeed(source.name, succeeded)
-        _say_success(source, before.failed_reason, succeeded, change)
-        return succeeded
-    state.fail(source.name, failed)
-    if failed.reason != before.failed_reason:
-        said = {"source": source.name, "reason": failed.reason, "error": failed.message, "hint": failed.hint}
-        _log.warning("source failed", extra={"fields": said})
-    return failed
-
-
-def _fetch_and_store(source: Source, lake: Lake, state: State, window: Window) -> tuple[Bill, Restatement]:
-    provider = source.spec.connect(source.options, Ledger(state, source.name))
-    bill = provider.fetch(Ask(window, tags=source.tags))
-    label = source.spec.label
-    tidied = Bill(
-        costs=names.tidy(bill.costs, label).kept(),
-        covered=bill.covered,
-        totals=bill.totals,
+    except Exception as error:  # whatever it is, it must not take the other sources down
+        failed = _failure(source, clock.now(), before, error, time.monotonic() - began)
+        state.fail(source.name, failed)
+        _say_failure(source, before, failed)
+        return failed
+    now = clock.now()
+    succeeded = Success(
+        at=now,
+        next_due=schedule.after_success(source, now),
+        seconds=time.monotonic() - began,
+        rows=change.rows,
         estimated=bill.estimated,
-        accounts=bill.accounts,
-        notes=bill.notes,
-        rounded=bill.rounded,
+        restated=_restated(source, bill, change, before),
+        unattributed=_unattributed(bill),
+        notes={note.subject: note.text for note in bill.notes},
     )
+    state.succeed(source.name, succeeded)
+    _say_success(source, before, succeeded, change)
+    return succeeded
+
+
+def _fetch_and_store(
+    source: Source, lake: Lake, state: State, window: Window | None, now: datetime
+) -> tuple[Bill, Restatement]:
+    provider = source.spec.connect(source.options, Ledger(state, source.name))
+    asked = window or schedule.window(source, lake.coverage(source.name), now)
+    bill = _tidied(source, provider.fetch(Ask(asked, tags=source.tags)))
+    hours = _hours(source, provider, now) if source.hours and window is None else None
     with _STORING:  # two sources that bill the same account must not slip past each other
-        _refuse_second_route(source, lake, tidied)
-        change = lake.replace(source.name, tidied)
+        _refuse_second_route(source, lake, bill)
+        change = lake.replace(source.name, bill)
+        if hours is not None:
+            lake.replace(source.name, hours, Grain.HOUR)
     if bill.rounded:
         state.count("cloudspend_source_rounded_values_total", source.name, amount=Decimal(bill.rounded))
-    state.name_accounts(_account_names(tidied))
-    return tidied, change
+    state.name_accounts(_account_names(bill))
+    return bill, change
+
+
+def _hours(source: Source, provider: Provider, now: datetime) -> Bill:
+    """The last days by the hour. It covers all that lies before too, so hours that grew old go."""
+    bill = _tidied(source, provider.fetch(Ask(schedule.hours(now), Grain.HOUR, source.tags)))
+    return replace(bill, covered=(*bill.covered, Scope(Window(ALWAYS.start, schedule.hours(now).start))))
+
+
+def _tidied(source: Source, bill: Bill) -> Bill:
+    """The bill with label values for names, in what it covers too, and held in memory."""
+    covered = (
+        Scope(scope.window, None if scope.accounts is None else tuple(map(names.account, scope.accounts)))
+        for scope in bill.covered
+    )
+    return replace(bill, costs=names.tidy(bill.costs, source.spec.label).kept(), covered=tuple(covered))
 
 
 def _refuse_second_route(source: Source, lake: Lake, bill: Bill) -> None:
@@ -162,21 +162,27 @@ def _by_currency(amounts: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
     return sums
 
 
-def _failure(
-    source: Source, now: datetime, failures: int, reason: str, error: SourceError | StoreError, seconds: float
-) -> Failure:
-    message, hint, retry_after = (
-        (error.message, error.hint, error.retry_after) if isinstance(error, SourceError) else (str(error), None, None)
-    )
-    again = schedule.after_failure(source, now, reason, failures, retry_after)
+def _failure(source: Source, now: datetime, before: SourceState, error: Exception, seconds: float) -> Failure:
+    """What to remember of a failed poll: its reason, its sentence without secrets, and when to try again."""
+    reason, message, hint, retry_after = STORE_ERROR, str(error), None, None
+    if isinstance(error, SourceError):
+        reason, message, hint, retry_after = error.reason, error.message, error.hint, error.retry_after
+    elif not isinstance(error, StoreError):
+        _log.error("provider broke", exc_info=error, extra={"fields": {"source": source.name}})
+        reason, message = Unavailable.reason, f"unexpected {type(error).__name__}: {error}"
+        hint = "this is a bug in the provider; --debug logs where"
+    again = schedule.after_failure(source, now, reason, before.failures_in_row, retry_after)
     return Failure(now, again, reason, log.masked(message), hint, seconds)
 
 
-def _say_success(source: Source, failed_before: str | None, success: Success, change: Restatement) -> None:
-    fields = {
-        "source": source.name,
-        "rows": success.rows,
-        "days_changed": len(change.days),
-        "seconds": round(success.seconds, 2),
-    }
-    _log.info("source recovered" if failed_before else "source polled", extra={"fields": fields})
+def _say_failure(source: Source, before: SourceState, failure: Failure) -> None:
+    """Log that a source fails, once for each reason."""
+    if failure.reason != before.failed_reason:
+        said = {"source": source.name, "reason": failure.reason, "error": failure.message, "hint": failure.hint}
+        _log.warning("source failed", extra={"fields": said})
+
+
+def _say_success(source: Source, before: SourceState, success: Success, change: Restatement) -> None:
+    seconds = round(success.seconds, 2)
+    fields = {"source": source.name, "rows": success.rows, "days_changed": len(change.days), "seconds": seconds}
+    _log.info("source recovered" if before.failed_reason else "source polled", extra={"fields": fields})

@@ -59,7 +59,7 @@ def _view(source: Source, remembered: SourceState, lake: Lake, now: datetime, ba
     reached = reach(days, now, source.settles_after, remembered.estimated)
     if reached is None:
         return None
-    hours = lake.read(ALWAYS, Grain.HOUR).where(source=source.name) if "hour" in source.spec.grains else None
+    hours = lake.read(ALWAYS, Grain.HOUR).where(source=source.name) if source.hours else None
     return SourceView(
         name=source.name,
         adapter=source.spec.name,

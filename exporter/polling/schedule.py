@@ -17,6 +17,9 @@ _SOON = frozenset({Throttled.reason, Unavailable.reason, WORKER_DIED, STORE_ERRO
 REOPENED_UNTIL = 10
 """Day of the month until which the previous month is read again too: bills close in the first days of a month."""
 
+HOURLY_DAYS = 14
+"""UTC days kept by the hour, today included."""
+
 
 def due(sources: Iterable[Source], states: Mapping[str, SourceState], now: datetime) -> tuple[Source, ...]:
     """The sources whose time has come. One never polled is due at once."""
@@ -48,6 +51,12 @@ def after_failure(
     if retry_after is not None:
         return max(now + _FIRST_RETRY, now + retry_after)
     return min(regular, now + _FIRST_RETRY * int(2 ** min(failures_in_row, 16)))
+
+
+def hours(now: datetime) -> Window:
+    """The days that are kept by the hour too."""
+    tomorrow = midnight(day_of(now) + DAY)
+    return Window(tomorrow - DAY * HOURLY_DAYS, tomorrow)
 
 
 def window(source: Source, covered: Window | None, now: datetime) -> Window:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +12,9 @@ from pydantic import BaseModel
 
 from exporter import providers
 from exporter.config.schema import Config, SourceSettings
+from exporter.config.values import duration_text
+from exporter.errors import ConfigError, Problem
+from exporter.periods import Grain
 from exporter.providers import ProviderSpec
 
 
@@ -26,6 +29,7 @@ class Source:
     settles_after: timedelta
     max_age: timedelta
     tags: tuple[str, ...]
+    hours: bool = False
 
     @property
     def stale_after(self) -> timedelta:
@@ -78,14 +82,28 @@ class Registry:
 
 
 def resolve(config: Config) -> tuple[Source, ...]:
-    """The sources of a configuration, defaults filled in."""
-    return tuple(_source(settings) for settings in config.sources)
+    """The sources of a configuration, defaults filled in. ConfigError for what a provider cannot do."""
+    sources = tuple(_source(settings) for settings in config.sources)
+    problems = tuple(problem for number, source in enumerate(sources) for problem in _problems(number, source))
+    if problems:
+        raise ConfigError(problems)
+    return sources
 
 
 def chosen(sources: Iterable[Source], names: Iterable[str] | None) -> tuple[Source, ...]:
     """Those whose name, provider module or provider label is among `names`; all where `names` is None."""
     wanted = None if names is None else set(names)
     return tuple(s for s in sources if wanted is None or wanted & {s.name, s.spec.name, s.spec.label})
+
+
+def _problems(number: int, source: Source) -> Iterator[Problem]:
+    here, provider = f"sources[{number}]", source.spec.name
+    if source.hours and Grain.HOUR not in source.spec.grains:
+        yield Problem(f"{here}.hours", f"{provider} bills by the day and has no hours", hint="leave it out")
+    if source.poll_every >= source.max_age:
+        every, age = duration_text(source.poll_every), duration_text(source.max_age)
+        message = f"{age} is not longer than {every}, so data would disappear between polls of {provider}"
+        yield Problem(f"{here}.max_age", message, hint="raise max_age, or set a shorter poll_every")
 
 
 def _source(settings: SourceSettings) -> Source:
@@ -98,4 +116,5 @@ def _source(settings: SourceSettings) -> Source:
         settles_after=spec.settles_after if settings.settles_after is None else settings.settles_after,
         max_age=settings.max_age,
         tags=settings.tags,
+        hours=settings.hours,
     )

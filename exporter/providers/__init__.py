@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from importlib.metadata import entry_points
@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from exporter.costs import Ask, Bill
 from exporter.errors import ConfigError, Problem
+from exporter.periods import Grain
 
 BUILTIN: Mapping[str, str] = MappingProxyType(
     {
@@ -81,8 +82,8 @@ class ProviderSpec(Generic[OptionsT]):
     """The `provider` label (aws, azure, gcp, …); empty where each row says its own."""
     history: timedelta | None = timedelta(days=425)
     """How far back the first poll asks; None reads all there is, at every poll (files)."""
-    grains: frozenset[str] = field(default=frozenset({"day"}))
-    """Which grains it can answer: `day`, `hour`."""
+    grains: frozenset[Grain] = frozenset({Grain.DAY})
+    """Which grains it can answer."""
 
 
 def spec(name: str) -> ProviderSpec[Any]:

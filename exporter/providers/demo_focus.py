@@ -11,7 +11,7 @@ from importlib.resources import as_file, files
 
 from exporter.clock import Clock
 from exporter.costs import Ask, Bill, Note, Scope
-from exporter.periods import ALWAYS, DAY, day_of, midnight
+from exporter.periods import ALWAYS, DAY, Grain, day_of, midnight
 from exporter.providers import Meter, Options, ProviderSpec
 from exporter.providers.focus import Focus, FocusOptions
 
@@ -61,4 +61,5 @@ SPEC = ProviderSpec(
     settles_after=timedelta(hours=12),
     poll_every=timedelta(hours=6),
     history=None,
+    grains=frozenset(Grain),
 )

@@ -14,7 +14,7 @@ from exporter.config.schema import PathPattern
 from exporter.costs import Ask, Bill, CostTable, Note, Scope, engine
 from exporter.costs.model import NAMES
 from exporter.errors import StoreError
-from exporter.periods import HOUR, Window
+from exporter.periods import HOUR, Grain, Window
 from exporter.providers import Meter, Options, ProviderSpec
 from exporter.providers.focus_columns import Layout
 from exporter.providers.focus_files import find, refuse
@@ -109,5 +109,5 @@ SPEC = ProviderSpec(
     poll_every=HOUR,
     permissions=("read access to the files",),
     history=None,
-    grains=frozenset({"day", "hour"}),
+    grains=frozenset(Grain),
 )

@@ -88,7 +88,9 @@ class Lake:
                 elif new != old:
                     months[key] = new
             rows = sum(version.rows for key, version in months.items() if f"/source={source}/" in key)
-            coverage = dict(manifest.coverage) | self._widened(manifest, source, bill)
+            coverage = dict(manifest.coverage)
+            if grain is Grain.DAY:
+                coverage |= self._widened(manifest, source, bill)
             if months != manifest.months or coverage != manifest.coverage:
                 self._commit(_Manifest(manifest.generation + 1, months, coverage))
             self.sweep()

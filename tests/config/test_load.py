@@ -170,7 +170,7 @@ def test_a_source_cannot_hide_its_options_under_a_key() -> None:
         "line 2: sources[0].path: is missing",
         (
             "line 2: sources[0].options: unknown key. hint: the keys here are "
-            "name, provider, poll_every, settles_after, max_age, tags, path"
+            "name, provider, poll_every, settles_after, max_age, tags, hours, path"
         ),
     ]
 

@@ -10,5 +10,5 @@ from exporter.costs import CostRow
 
 
 def row(day: str, billed: str, currency: str = "USD", **more: Any) -> CostRow:
-    given = {"account": "a", "service": "s", "region": "r", "provider": "aws"} | more
-    return CostRow(start=date.fromisoformat(day), billed=Decimal(billed), currency=currency, **given)
+    given = {"start": date.fromisoformat(day), "account": "a", "service": "s", "region": "r", "provider": "aws"} | more
+    return CostRow(billed=Decimal(billed), currency=currency, **given)

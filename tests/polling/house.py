@@ -64,7 +64,15 @@ class House:
     sources: dict[str, Source] = field(default_factory=dict)
     providers: dict[str, Scripted] = field(default_factory=dict)
 
-    def add(self, name: str, answer: Answer, label: str = "acme", settles_after: timedelta = 48 * HOUR) -> Scripted:
+    def add(
+        self,
+        name: str,
+        answer: Answer,
+        label: str = "acme",
+        settles_after: timedelta = 48 * HOUR,
+        *,
+        hours: bool = False,
+    ) -> Scripted:
         provider = Scripted(answer)
 
         def connect(_options: Options, meter: Meter) -> Provider:
@@ -72,7 +80,7 @@ class House:
             return provider
 
         spec = ProviderSpec("scripted", Options, connect, settles_after, 8 * HOUR, label=label)
-        self.sources[name] = Source(name, spec, Options(), 8 * HOUR, settles_after, 36 * HOUR, ())
+        self.sources[name] = Source(name, spec, Options(), 8 * HOUR, settles_after, 36 * HOUR, (), hours)
         self.providers[name] = provider
         return provider
 

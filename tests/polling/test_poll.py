@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from exporter import log
-from exporter.costs import Bill, CostTable, Note, Scope
+from exporter.costs import Ask, Bill, CostTable, Note, Scope
 from exporter.errors import AccessDenied, BadData, NotReady, Throttled
-from exporter.periods import ALWAYS, Window
+from exporter.periods import ALWAYS, Grain, Window
 from exporter.store.state import Failure, Success
 from tests.costs.rows import row
 from tests.polling.house import HOUR, House, at, full
@@ -115,6 +115,39 @@ def test_money_without_a_line_is_counted_to_the_last_digit(house: House) -> None
     outcome = house.poll("a")
     assert isinstance(outcome, Success)
     assert outcome.unattributed == {"USD": Decimal("0.000000000000000000000001"), "EUR": 0}
+
+
+def test_hours_are_kept_beside_the_days_for_fourteen_days(house: House) -> None:
+    def answer(ask: Ask) -> Bill:
+        starts = [at("2024-09-05T00:00:00") + i * 6 * HOUR for i in range(4 * 15)]
+        rows = [row("2024-09-05", "1", start=start, end=start + HOUR) for start in starts]
+        if ask.grain is Grain.DAY:
+            rows = [row(start.date().isoformat(), "4") for start in starts[::4]]
+        return Bill(CostTable.of(rows).during(ask.window), (Scope(ask.window),))
+
+    house.add("a", answer, hours=True)
+    house.poll("a")
+    house.now += 72 * HOUR
+    house.poll("a")
+    days, hours = house.lake.read(ALWAYS), house.lake.read(ALWAYS, Grain.HOUR)
+    assert (days.sum(), days.by("day").rows()[0].key) == (60, ("2024-09-05",))
+    assert hours.by("day").rows()[0].key == ("2024-09-10",)
+    assert hours.sum() == 40
+    assert house.lake.coverage("a") == Window(at("2023-07-01T00:00:00"), at("2024-09-24T00:00:00"))
+    assert house.shown("cloudspend_hourly_cost", "source") == {("a",): 1}
+
+
+def test_accounts_that_a_bill_covers_bear_their_label_values_too(house: House) -> None:
+    day = Window.of_day(date(2024, 9, 1))
+    first = [row("2024-09-01", "1", account=f"/subscriptions/{name}") for name in ("x", "y")]
+    house.add("a", lambda _ask: Bill(CostTable.of(first), (Scope(day),)))
+    house.poll("a")
+    again = Bill(
+        CostTable.of([row("2024-09-01", "5", account="/subscriptions/y")]), (Scope(day, ("/subscriptions/y",)),)
+    )
+    house.poll("a", lambda _ask: again)
+    found = {line.key[0]: line.billed for line in house.lake.read(ALWAYS).by("account").rows()}
+    assert found == {"x": 1, "y": 5}
 
 
 def test_two_routes_to_one_billing_account_are_refused_for_the_days_both_bill(house: House) -> None:
