@@ -66,7 +66,9 @@ def costs(
     window = _window(start, end, days, clock)
     dimensions = _checked_dimensions(by)
     engine.configure(memory=config.store.memory_limit, threads=config.store.threads)
-    charges = Lake(Paths(config.store.path).lake).read(window)
+    # A source that left the configuration left the answers too; its history stays in the store.
+    sources = [source.name for source in config.sources]
+    charges = Lake(Paths(config.store.path).lake).read(window).where(source=sources)
     if provider:
         charges = charges.where(provider=_words(provider))
     if exclude:

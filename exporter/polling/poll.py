@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -21,7 +21,6 @@ from exporter.periods import ALWAYS, Grain, Window, midnight, settled_until
 from exporter.polling import schedule
 from exporter.polling.ledger import Ledger
 from exporter.polling.sources import Source
-from exporter.providers import Provider
 from exporter.store import Restatement
 from exporter.store.lake import Lake
 from exporter.store.state import Failure, SourceState, State, Success
@@ -30,15 +29,29 @@ _log = logging.getLogger(__name__)
 _STORING = threading.Lock()
 
 
-def poll(source: Source, lake: Lake, state: State, clock: Clock, window: Window | None = None) -> Success | Failure:
-    """Poll a source, over `window` or over what may have moved; what came of it is remembered, and returned."""
+def poll(
+    source: Source,
+    lake: Lake,
+    state: State,
+    clock: Clock,
+    window: Window | None = None,
+    rivals: Collection[str] = (),
+) -> Success | Failure:
+    """Poll a source, over `window` or over what may have moved; what came of it is remembered, and returned.
+
+    `rivals` are the other configured sources: none of them may bill the same account for the same days.
+    """
     began, now = time.monotonic(), clock.now()
     before = state.source(source.name)
     # Should this process die now, the next try waits as if it had failed: a crash loop spends nothing.
     crashed = schedule.after_failure(source, now, STORE_ERROR, before.failures_in_row)
-    state.begin(source.name, now, crashed, os.getpid())
+    # A back-fill answers for its window alone: whether the rest must be read again is left as it was.
+    question = before.asked_as or "" if window else source.fingerprint
+    state.begin(source.name, now, crashed, os.getpid(), question)
     try:
-        bill, change = _fetch_and_store(source, lake, state, window, now)
+        asked = window or _window(source, lake, before, now)
+        hours = schedule.hours(now) if source.hours and window is None else None
+        bill, change = _fetch_and_store(source, lake, state, asked, hours, rivals)
     except MemoryError:
         raise
     except Exception as error:  # whatever it is, it must not take the other sources down
@@ -62,28 +75,29 @@ def poll(source: Source, lake: Lake, state: State, clock: Clock, window: Window 
     return succeeded
 
 
+def _window(source: Source, lake: Lake, before: SourceState, now: datetime) -> Window:
+    """What a regular poll asks for; all the history again once the question has changed."""
+    same = before.stored_as == source.fingerprint
+    return schedule.window(source, lake.coverage(source.name) if same else None, now)
+
+
 def _fetch_and_store(
-    source: Source, lake: Lake, state: State, window: Window | None, now: datetime
+    source: Source, lake: Lake, state: State, asked: Window, hours: Window | None, rivals: Collection[str]
 ) -> tuple[Bill, Restatement]:
     provider = source.spec.connect(source.options, Ledger(state, source.name))
-    asked = window or schedule.window(source, lake.coverage(source.name), now)
     bill = _tidied(source, provider.fetch(Ask(asked, tags=source.tags)))
-    hours = _hours(source, provider, now) if source.hours and window is None else None
+    by_hour = _tidied(source, provider.fetch(Ask(hours, Grain.HOUR, source.tags))) if hours else None
     with _STORING:  # two sources that bill the same account must not slip past each other
-        _refuse_second_route(source, lake, bill)
+        _refuse_second_route(lake, bill, rivals)
         change = lake.replace(source.name, bill)
-        if hours is not None:
-            lake.replace(source.name, hours, Grain.HOUR)
+        if by_hour and hours:
+            # All that lies before is covered too, so hours that grew old go.
+            until = Scope(Window(ALWAYS.start, hours.start))
+            lake.replace(source.name, replace(by_hour, covered=(*by_hour.covered, until)), Grain.HOUR)
     if bill.rounded:
         state.count("cloudspend_source_rounded_values_total", source.name, amount=Decimal(bill.rounded))
     state.name_accounts(_account_names(bill))
     return bill, change
-
-
-def _hours(source: Source, provider: Provider, now: datetime) -> Bill:
-    """The last days by the hour. It covers all that lies before too, so hours that grew old go."""
-    bill = _tidied(source, provider.fetch(Ask(schedule.hours(now), Grain.HOUR, source.tags)))
-    return replace(bill, covered=(*bill.covered, Scope(Window(ALWAYS.start, schedule.hours(now).start))))
 
 
 def _tidied(source: Source, bill: Bill) -> Bill:
@@ -95,15 +109,14 @@ def _tidied(source: Source, bill: Bill) -> Bill:
     return replace(bill, costs=names.tidy(bill.costs, source.spec.label).kept(), covered=tuple(covered))
 
 
-def _refuse_second_route(source: Source, lake: Lake, bill: Bill) -> None:
-    """BadData where another source already holds charges of one of the bill's billing accounts for the same days."""
+def _refuse_second_route(lake: Lake, bill: Bill, rivals: Collection[str]) -> None:
+    """BadData where a rival already holds charges of one of the bill's billing accounts for the same days."""
     span = bill.costs.span()
-    if span is None:
+    if span is None or not rivals:
         return
     mine = _routes(bill.costs)
-    for other, theirs in _routes_by_source(lake.read(span)).items():
-        twice = mine & theirs if other != source.name else frozenset()
-        if twice:
+    for other, theirs in _routes_by_source(lake.read(span).where(source=rivals)).items():
+        if twice := mine & theirs:
             provider, account, day = min(twice)
             raise BadData(
                 f"billing account {account} of {provider} is already billed by source {other!r}, {day} among others",

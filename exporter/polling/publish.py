@@ -46,7 +46,7 @@ def publish(sources: Sequence[Source], paths: Paths, state: State, clock: Clock,
         sources={view.name: _said(view, now) for view in views},
         generation=lake.generation,
     )
-    cube = _cube(lake, paths, now)
+    cube = _cube(lake, paths, now, [source.name for source in sources])
     return snapshot.publish(paths.snapshots, manifest, render(families(picture)), _check(picture, lake), cube)
 
 
@@ -116,10 +116,10 @@ def _totals(charges: CostTable) -> list[list[str]]:
     ]
 
 
-def _cube(lake: Lake, paths: Paths, now: datetime) -> Path:
+def _cube(lake: Lake, paths: Paths, now: datetime, names: Sequence[str]) -> Path:
     """Recent days by label, as Parquet; the caller moves it into the snapshot."""
     tomorrow = midnight(day_of(now) + DAY)
-    recent = lake.read(Window(tomorrow - DAY * _CUBE_DAYS, tomorrow))
+    recent = lake.read(Window(tomorrow - DAY * _CUBE_DAYS, tomorrow)).where(source=names)
     charges, parameters = recent.sql()
     keys = ", ".join(f"{dimension(name)} AS {name}" for name in (*LINE, "day"))
     sums = ", ".join(f"sum({cost.column}) AS {cost.column}" for cost in Cost)

@@ -22,13 +22,15 @@ HOURLY_DAYS = 14
 
 
 def due(sources: Iterable[Source], states: Mapping[str, SourceState], now: datetime) -> tuple[Source, ...]:
-    """The sources whose time has come. One never polled is due at once."""
-    return tuple(s for s in sources if next_due(states.get(s.name), now) <= now)
+    """The sources whose time has come."""
+    return tuple(s for s in sources if next_due(s, states.get(s.name), now) <= now)
 
 
-def next_due(state: SourceState | None, now: datetime) -> datetime:
-    """When a source is due; now where nothing is known of it."""
-    return state.next_due if state and state.next_due else now
+def next_due(source: Source, state: SourceState | None, now: datetime) -> datetime:
+    """When a source is due; now where it was never asked, or never asked what the configuration says now."""
+    if state is None or state.next_due is None or state.asked_as != source.fingerprint:
+        return now
+    return state.next_due
 
 
 def after_success(source: Source, now: datetime) -> datetime:

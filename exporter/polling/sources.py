@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,6 +32,12 @@ class Source:
     max_age: timedelta
     tags: tuple[str, ...]
     hours: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with what is asked: the provider, its options (secrets apart), the tags kept."""
+        asked = json.dumps([self.spec.name, self.options.model_dump_json(), self.tags])
+        return hashlib.blake2b(asked.encode(), digest_size=12).hexdigest()
 
     @property
     def stale_after(self) -> timedelta:

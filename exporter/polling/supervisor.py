@@ -56,7 +56,7 @@ class Supervisor:
 
     def _next_event(self, now: datetime) -> datetime:
         states = self._state.sources()
-        dues = [schedule.next_due(states.get(source.name), now) for source in self.sources]
+        dues = [schedule.next_due(source, states.get(source.name), now) for source in self.sources]
         return max(min([self._next_render(now), *dues]), self._rest_until)
 
     def _next_render(self, now: datetime) -> datetime:

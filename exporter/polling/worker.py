@@ -62,7 +62,7 @@ def run(
         if not polled:
             publish(everything, paths, state, clock, Cost(config.cost.basis))
             return outcomes
-        for batch in _polls(polled, lake, paths, clock, window):
+        for batch in _polls(polled, everything, lake, paths, clock, window):
             for name, outcome in batch:
                 outcomes[name] = outcome
                 done(name, outcome)
@@ -99,14 +99,20 @@ def main() -> int:
 
 
 def _polls(
-    sources: Sequence[Source], lake: Lake, paths: Paths, clock: Clock, window: Window | None
+    sources: Sequence[Source],
+    everything: Sequence[Source],
+    lake: Lake,
+    paths: Paths,
+    clock: Clock,
+    window: Window | None,
 ) -> Iterator[list[tuple[str, Outcome]]]:
     """Outcomes in batches, as they come in."""
 
     def one(source: Source) -> Outcome:
+        rivals = [other.name for other in everything if other is not source]
         try:
             with State(paths.state) as state:  # a SQLite connection belongs to its thread
-                return poll(source, lake, state, clock, window)
+                return poll(source, lake, state, clock, window, rivals)
         except MemoryError:
             # Nothing that runs now can be relied on, least of all tidying up. What is stored is whole.
             os.write(2, b"out of memory\n")

@@ -24,6 +24,8 @@ _MIGRATIONS: tuple[str, ...] = (
         source TEXT PRIMARY KEY,
         next_due TEXT,              -- when to poll next
         attempt_pid INTEGER,        -- worker that is polling it now
+        asked_as TEXT,              -- fingerprint of the question at the last attempt
+        stored_as TEXT,             -- … at the last success
         last_attempt TEXT,
         last_success TEXT,
         failed_reason TEXT,         -- null while the last poll succeeded
@@ -57,6 +59,8 @@ class SourceState:
     source: str
     next_due: datetime | None = None
     attempt_pid: int | None = None
+    asked_as: str | None = None
+    stored_as: str | None = None
     last_attempt: datetime | None = None
     last_success: datetime | None = None
     failed_reason: str | None = None
@@ -159,13 +163,16 @@ class State:
         """A number that changes when another connection has written; what this one writes does not change it."""
         return int(self._read("PRAGMA data_version")[0][0])
 
-    def begin(self, source: str, at: datetime, next_due: datetime, pid: int) -> None:
-        """Remember that a poll begins, and when the next is due should this one never end."""
+    def begin(self, source: str, at: datetime, next_due: datetime, pid: int, asked_as: str = "") -> None:
+        """Remember that a poll begins, and when the next is due should this one never end.
+
+        `asked_as` is a fingerprint of the question; a success puts it in `stored_as`.
+        """
         with self._writing():
             self._db.execute("INSERT OR IGNORE INTO sources (source) VALUES (?)", (source,))
             self._db.execute(
-                "UPDATE sources SET last_attempt = ?, next_due = ?, attempt_pid = ? WHERE source = ?",
-                (at.isoformat(), next_due.isoformat(), pid, source),
+                "UPDATE sources SET last_attempt = ?, next_due = ?, attempt_pid = ?, asked_as = ? WHERE source = ?",
+                (at.isoformat(), next_due.isoformat(), pid, asked_as, source),
             )
             self._add("cloudspend_source_polls_total", source, "", Decimal(1))
 
@@ -173,8 +180,9 @@ class State:
         """Remember that the poll of a source succeeded."""
         with self._writing():
             self._db.execute(
-                "UPDATE sources SET attempt_pid = NULL, last_success = ?, next_due = ?, failed_reason = NULL,"
-                " failed_message = NULL, failed_hint = NULL, failures_in_row = 0, poll_seconds = ?, rows = ?,"
+                "UPDATE sources SET attempt_pid = NULL, stored_as = asked_as, last_success = ?, next_due = ?,"
+                " failed_reason = NULL, failed_message = NULL, failed_hint = NULL, failures_in_row = 0,"
+                " poll_seconds = ?, rows = ?,"
                 " estimated = ?, restated = ?, unattributed = ?, notes = ? WHERE source = ?",
                 (
                     success.at.isoformat(),
@@ -272,6 +280,8 @@ def _source(row: sqlite3.Row) -> SourceState:
         source=row["source"],
         next_due=_instant(row["next_due"]),
         attempt_pid=row["attempt_pid"],
+        asked_as=row["asked_as"],
+        stored_as=row["stored_as"],
         last_attempt=_instant(row["last_attempt"]),
         last_success=_instant(row["last_success"]),
         failed_reason=row["failed_reason"],

@@ -84,7 +84,7 @@ class Board:
                     "message": state.failed_message,
                     "hint": state.failed_hint,
                     "last_success": state.last_success,
-                    "next_poll": next_due(state, now),
+                    "next_poll": next_due(source, state, now),
                     "settled": shown.get(source.name, {}).get("settled"),
                     "rows": state.rows,
                 }

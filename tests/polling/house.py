@@ -99,7 +99,8 @@ class House:
         if answer is not None:
             self.providers[name].answer = answer
         with self.state() as state:
-            return poll(self.sources[name], self.lake, state, self.clock, window)
+            rivals = [other for other in self.sources if other != name]
+            return poll(self.sources[name], self.lake, state, self.clock, window, rivals)
 
     def publish(self) -> Snapshot:
         with self.state() as state:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -36,6 +37,32 @@ def test_the_first_poll_asks_for_the_history_and_the_next_for_what_moves(house: 
     house.poll("a")
     house.poll("a")
     assert [ask.window.start for ask in provider.asked] == [at("2023-07-01T00:00:00"), at("2024-09-01T00:00:00")]
+
+
+def test_a_changed_question_reads_the_history_again(house: House) -> None:
+    provider = house.add("a", full(row("2024-07-01", "1", tags={"team": "web"})))
+    house.poll("a")
+    house.sources["a"] = replace(house.sources["a"], tags=("team",))
+    house.poll("a")
+    house.poll("a")
+    assert [ask.window.start.month for ask in provider.asked] == [7, 7, 9]
+    assert provider.asked[1].tags == ("team",)
+
+
+def test_a_back_fill_does_not_count_as_having_read_the_history(house: House) -> None:
+    provider = house.add("a", full(row("2024-01-05", "1")))
+    house.poll("a", window=Window.of_days(date(2024, 1, 1), date(2024, 2, 1)))
+    house.poll("a")
+    assert provider.asked[1].window.start == at("2023-07-01T00:00:00")
+
+
+def test_a_source_that_left_the_configuration_is_no_rival(house: House) -> None:
+    house.add("old-name", full(row("2024-09-01", "1", billing_account="1111")))
+    house.poll("old-name")
+    del house.sources["old-name"]
+    house.add("new-name", full(row("2024-09-01", "1", billing_account="1111")))
+    assert isinstance(house.poll("new-name"), Success)
+    assert set(house.shown("cloudspend_month_to_date_cost", "source")) == {("new-name",)}
 
 
 def test_a_poll_may_be_told_its_window(house: House) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -36,8 +37,19 @@ def source(name: str = "a", history: timedelta | None = timedelta(days=60)) -> S
 
 def test_a_source_never_polled_is_due_and_one_polled_is_not_until_its_time() -> None:
     a, b, c = source("a"), source("b"), source("c")
-    states = {"b": SourceState("b", next_due=NOW), "c": SourceState("c", next_due=NOW + HOUR)}
+    states = {
+        "b": SourceState("b", next_due=NOW, asked_as=b.fingerprint),
+        "c": SourceState("c", next_due=NOW + HOUR, asked_as=c.fingerprint),
+    }
     assert schedule.due([a, b, c], states, NOW) == (a, b)
+
+
+def test_a_source_whose_question_changed_is_due_at_once() -> None:
+    tagged = replace(source(), tags=("team",))
+    asked = SourceState("a", next_due=NOW + HOUR, asked_as=source().fingerprint)
+    assert schedule.due([source()], {"a": asked}, NOW) == ()
+    assert schedule.due([tagged], {"a": asked}, NOW) == (tagged,)
+    assert schedule.due([tagged], {"a": replace(asked, asked_as=tagged.fingerprint)}, NOW) == ()
 
 
 @given(st.text(min_size=1), st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
