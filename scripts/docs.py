@@ -66,8 +66,8 @@ def metrics() -> str:
         "Everything that `/metrics` says. `process_*` and `python_info` of the Python client stand beside it.",
         "Money is a gauge: credits, refunds and restatements make it fall"
         " ([why](../explanation/why-gauges.md)). `rate`, `increase` and `sum_over_time` do not fit it; the recording"
-        " rules of [alerts.md](alerts.md) have the deltas and hourly rates. Days and months are UTC. `sum by (currency)`"
-        " over any one money family means something; over two of them it does not.",
+        " rules of [alerts.md](alerts.md) have the deltas and hourly rates. Days and months are UTC."
+        " `sum by (currency)` over any one money family means something; over two of them it does not.",
         "## Labels",
         table(("label", "holds"), [(f"`{name}`", LABELS[name]) for name in LABELS if name in used]),
         "No label is empty.",
@@ -142,7 +142,7 @@ def command(context: click.Context) -> str:
         [
             f"## {path}",
             *talk,
-            fenced("sh", usage),
+            fenced("text", usage),
             table(("option", "means"), [(f"`{cell(names)}`", cell(text)) for names, text in filter(None, options)]),
             *(f"Examples:\n\n{fenced('sh', each)}" for each in examples),
         ]

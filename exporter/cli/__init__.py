@@ -10,6 +10,7 @@ import sys
 import click
 
 from exporter import __version__, log
+from exporter.cli.cache import cache
 from exporter.cli.collect import collect
 from exporter.cli.config import config
 from exporter.cli.costs import costs
@@ -27,7 +28,7 @@ def cli(context: click.Context, *, debug: bool) -> None:
     log.setup(debug=debug)
 
 
-for command in (serve, collect, costs, config):
+for command in (serve, collect, costs, config, cache):
     cli.add_command(command)
 
 

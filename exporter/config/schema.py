@@ -117,7 +117,10 @@ def _distinct(tags: tuple[str, ...]) -> tuple[str, ...]:
 class SourceSettings(Settings):
     """One billing source: the keys that every source has, and beside them those of its provider."""
 
-    COMMON: ClassVar[tuple[str, ...]] = ("name", "provider", "poll_every", "settles_after", "max_age", "tags", "hours")
+    COMMON: ClassVar[tuple[str, ...]] = (
+        *("name", "provider", "poll_every", "settles_after", "max_age"),
+        *("cache", "tags", "hours", "series_limit"),
+    )
     """The keys of every source, in the order in which people write them."""
 
     name: Slug
@@ -135,8 +138,13 @@ class SourceSettings(Settings):
         default=(), json_schema_extra={"uniqueItems": True}
     )
     """Tag keys to keep as dimensions. Changing them reads the bill again."""
+    cache: Duration | Literal["off"] | None = None
+    """How long a page of an answer that was paid for is used again, by a restart or a second try. Half of poll_every
+    unless said."""
     hours: bool = False
     """Whether to keep the last 14 days by the hour too, beside the days. Only for providers that have hours."""
+    series_limit: int = Field(default=2000, ge=1)
+    """How many lines of the bill are shown by name; the smallest are summed into `other`. Totals stay exact."""
     options: SerializeAsAny[BaseModel]
     """The provider's own options; flat beside the other keys in the file."""
 

@@ -18,6 +18,7 @@ from exporter.costs.model import (
     Cost,
     CostBasis,
     CostRow,
+    Line,
     slug,
 )
 from exporter.costs.money import MONEY, RATIO, text
@@ -40,6 +41,7 @@ __all__ = [
     "CostLine",
     "CostRow",
     "CostTable",
+    "Line",
     "Matrix",
     "Note",
     "Scope",

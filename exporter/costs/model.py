@@ -145,6 +145,10 @@ class CostRow:
         return midnight((self.billing_month or Month.containing(self.begins)).first)
 
 
+Line = tuple[str, str, str, str]
+"""What a line of the bill is: provider, account, service, region."""
+
+
 def slug(words: str) -> str:
     """A vendor's name as a label value: `Red Hat Inc.` becomes `red-hat-inc`."""
     return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")

@@ -148,6 +148,13 @@ _SPECS: tuple[Spec, ...] = (
         "cloudspend_source_api_requests_total", "counter", ("source",), "Requests made to the billing API.", live=True
     ),
     Spec(
+        "cloudspend_source_cached_pages_total",
+        "counter",
+        ("source",),
+        "Pages of answers that were kept and did not have to be asked, and paid, for again.",
+        live=True,
+    ),
+    Spec(
         "cloudspend_source_api_charges_total",
         "counter",
         ("source", "currency"),
@@ -155,6 +162,13 @@ _SPECS: tuple[Spec, ...] = (
         live=True,
     ),
     Spec("cloudspend_source_rows", "gauge", ("source",), "Rows of the source in the store.", live=True),
+    Spec(
+        "cloudspend_source_folded_series",
+        "gauge",
+        ("source",),
+        "Lines of the bill that are summed into `other`, because the source has more than its series_limit.",
+        live=True,
+    ),
     Spec(
         "cloudspend_source_rounded_values_total",
         "counter",

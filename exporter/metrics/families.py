@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from exporter.analysis.folding import folded
 from exporter.analysis.reach import Reach, common_day
-from exporter.costs import Cost, CostLine, CostTable
+from exporter.costs import Cost, CostLine, CostTable, Line
 from exporter.costs.money import add
 from exporter.metrics.catalog import CATALOG, LINE
 from exporter.metrics.exposition import Family, Value
@@ -28,6 +29,8 @@ class SourceView:
     restated: Mapping[str, Decimal] | None = None
     unattributed: Mapping[str, Decimal] | None = None
     basis: Cost = Cost.BILLED
+    shown: frozenset[Line] | None = None
+    """Lines that are shown by name, the others being folded; None shows all."""
     billed_only: frozenset[str] = frozenset()
     """Providers whose bill does not know the basis: they show billed."""
 
@@ -121,11 +124,26 @@ def _timestamps(picture: Picture) -> Iterator[Family]:
 
 
 def _samples(source: SourceView, charges: CostTable) -> list[tuple[tuple[str, ...], Value]]:
-    place = LINE.index("provider") - 1
-    return [
-        ((source.name, *line.key, line.currency), _amount(source, line.key[place], line))
-        for line in charges.by(*LINE[1:-1]).rows()
-    ]
+    """Samples with the labels of a line; what is not shown by name is summed into `other`."""
+    sums: dict[tuple[str, ...], Decimal] = {}
+    for line in charges.by(*LINE[1:-1]).rows():
+        provider, account, service, region, category = line.key
+        if source.shown is not None:
+            provider, account, service, region = folded((provider, account, service, region), source.shown)
+        key = (source.name, provider, account, service, region, category, line.currency)
+        amount = _amount(source, provider, line)
+        sums[key] = add(sums[key], amount) if key in sums else amount
+    return list(sums.items())
+
+
+def sizes(days: CostTable) -> dict[Line, Decimal]:
+    """How large each line of the bill is: its billed amounts without their signs, so that a credit hides nothing."""
+    found: dict[Line, Decimal] = {}
+    for line in days.by("provider", "account", "service", "region", "charge_category").rows():
+        provider, account, service, region, _ = line.key
+        each = (provider, account, service, region)
+        found[each] = add(found.get(each, Decimal(0)), line.billed.copy_abs())
+    return found
 
 
 def without_basis(days: CostTable, basis: Cost) -> frozenset[str]:

@@ -7,7 +7,7 @@ Made from the state file, so counters survive restarts; the worker never writes 
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -66,19 +66,19 @@ def families(facts: Facts) -> Iterator[Family]:
     ]
     yield _family("cloudspend_source_failed", failing)
     yield from _times(facts, states)
-    for metric in ("cloudspend_source_polls_total", "cloudspend_source_api_requests_total"):
-        yield _family(metric, [((name,), counted.get((metric, name, ""), Decimal(0))) for name in states])
-        if metric == "cloudspend_source_polls_total":
-            failures = "cloudspend_source_poll_failures_total"
-            pairs = [(name, reason) for name in states for reason in REASONS]
-            yield _family(failures, [(pair, counted.get((failures, *pair), Decimal(0))) for pair in pairs])
+    yield _counted("cloudspend_source_polls_total", states, counted)
+    failures = "cloudspend_source_poll_failures_total"
+    pairs = [(name, reason) for name in states for reason in REASONS]
+    yield _family(failures, [(pair, counted.get((failures, *pair), Decimal(0))) for pair in pairs])
+    yield _counted("cloudspend_source_api_requests_total", states, counted)
+    yield _counted("cloudspend_source_cached_pages_total", states, counted)
     charges = "cloudspend_source_api_charges_total"
     yield _family(
         charges, [((c.source, c.label), c.value) for c in facts.counters if c.name == charges and c.source in states]
     )
     yield _family("cloudspend_source_rows", [((name,), state.rows) for name, state in states.items()])
-    rounded = "cloudspend_source_rounded_values_total"
-    yield _family(rounded, [((name,), counted.get((rounded, name, ""), Decimal(0))) for name in states])
+    yield _family("cloudspend_source_folded_series", [((name,), state.folded) for name, state in states.items()])
+    yield _counted("cloudspend_source_rounded_values_total", states, counted)
     yield from _exporter(facts, counted)
 
 
@@ -111,6 +111,11 @@ def _exporter(facts: Facts, counted: Mapping[tuple[str, str, str], Decimal]) -> 
     yield _family(runs, [((), counted.get((runs, "", ""), Decimal(0)))])
     died = "cloudspend_exporter_worker_failures_total"
     yield _family(died, [((reason,), counted.get((died, "", reason), Decimal(0))) for reason in WORKER_FAILURES])
+
+
+def _counted(metric: str, sources: Iterable[str], counted: Mapping[tuple[str, str, str], Decimal]) -> Family:
+    """A counter with one sample per source."""
+    return _family(metric, [((name,), counted.get((metric, name, ""), Decimal(0))) for name in sources])
 
 
 def _family(name: str, samples: Samples) -> Family:

@@ -48,15 +48,18 @@ def poll(
     # A back-fill answers for its window alone: whether the rest must be read again is left as it was.
     question = before.asked_as or "" if window else source.fingerprint
     state.begin(source.name, now, crashed, os.getpid(), question)
+    state.drop_pages(stale_at=now)
     try:
         asked = window or _window(source, lake, before, now)
         hours = schedule.hours(now) if source.hours and window is None else None
-        bill, change = _fetch_and_store(source, lake, state, asked, hours, rivals)
+        bill, change = _fetch_and_store(source, lake, state, clock, asked, hours, rivals)
     except MemoryError:
         raise
     except Exception as error:  # whatever it is, it must not take the other sources down
         failed = _failure(source, clock.now(), before, error, time.monotonic() - began)
         state.fail(source.name, failed)
+        if failed.reason == BadData.reason:
+            state.drop_pages(source.name)  # what cannot be a bill will not be one at the next try either
         _say_failure(source, before, failed)
         return failed
     now = clock.now()
@@ -82,9 +85,15 @@ def _window(source: Source, lake: Lake, before: SourceState, now: datetime) -> W
 
 
 def _fetch_and_store(
-    source: Source, lake: Lake, state: State, asked: Window, hours: Window | None, rivals: Collection[str]
+    source: Source,
+    lake: Lake,
+    state: State,
+    clock: Clock,
+    asked: Window,
+    hours: Window | None,
+    rivals: Collection[str],
 ) -> tuple[Bill, Restatement]:
-    provider = source.spec.connect(source.options, Ledger(state, source.name))
+    provider = source.spec.connect(source.options, Ledger(state, source, clock))
     bill = _tidied(source, provider.fetch(Ask(asked, tags=source.tags)))
     by_hour = _tidied(source, provider.fetch(Ask(hours, Grain.HOUR, source.tags))) if hours else None
     with _STORING:  # two sources that bill the same account must not slip past each other

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from exporter import snapshot
+from exporter.analysis.folding import choose
 from exporter.analysis.reach import ended, reach
 from exporter.clock import Clock
 from exporter.costs import Cost, CostTable, dimension, engine
 from exporter.costs.money import text
 from exporter.metrics.catalog import LINE
 from exporter.metrics.exposition import render
-from exporter.metrics.families import Picture, SourceView, families, without_basis
+from exporter.metrics.families import Picture, SourceView, families, sizes, without_basis
 from exporter.periods import ALWAYS, DAY, Grain, Month, Window, day_of, midnight, next_settling
 from exporter.polling.sources import Paths, Source
 from exporter.store.lake import Lake
@@ -35,6 +37,7 @@ def publish(sources: Sequence[Source], paths: Paths, state: State, clock: Clock,
             continue
         view = _view(source, remembered, lake, now, basis)
         if view is not None:
+            view = _folded(source, view, state, now)
             views.append(view)
             shown.append((source, remembered, view))
     picture = Picture(now, views, state.accounts())
@@ -72,6 +75,17 @@ def _view(source: Source, remembered: SourceState, lake: Lake, now: datetime, ba
         basis=basis,
         billed_only=without_basis(days, basis),
     )
+
+
+def _folded(source: Source, view: SourceView, state: State, now: datetime) -> SourceView:
+    """The view with its largest lines chosen; remembered, so that the next choice is much the same."""
+    since = Month.containing(now).previous().window().start
+    day = view.reach.latest_day
+    recent = Window(min(since, midnight(day)) if day else since, ALWAYS.end)
+    lines = sizes(view.days.during(recent))
+    shown = choose(lines, state.shown(source.name), source.series_limit)
+    state.show(source.name, shown, len(lines) - len(shown))
+    return replace(view, shown=shown)
 
 
 def _clock_events(

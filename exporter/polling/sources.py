@@ -32,6 +32,9 @@ class Source:
     max_age: timedelta
     tags: tuple[str, ...]
     hours: bool = False
+    series_limit: int = 2000
+    cache: timedelta = timedelta(0)
+    """How long a page that was paid for is used again; zero keeps none."""
 
     @property
     def fingerprint(self) -> str:
@@ -116,13 +119,17 @@ def _problems(number: int, source: Source) -> Iterator[Problem]:
 
 def _source(settings: SourceSettings) -> Source:
     spec = providers.spec(settings.provider)
+    poll_every = settings.poll_every or spec.poll_every
+    cache = poll_every / 2 if settings.cache is None else settings.cache
     return Source(
         name=settings.name,
         spec=spec,
         options=settings.options,
-        poll_every=settings.poll_every or spec.poll_every,
+        poll_every=poll_every,
         settles_after=spec.settles_after if settings.settles_after is None else settings.settles_after,
         max_age=settings.max_age,
         tags=settings.tags,
         hours=settings.hours,
+        series_limit=settings.series_limit,
+        cache=timedelta(0) if cache == "off" else cache,
     )

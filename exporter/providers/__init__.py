@@ -18,6 +18,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
+from exporter.config.schema import SourceSettings
 from exporter.costs import Ask, Bill
 from exporter.errors import ConfigError, Problem
 from exporter.periods import Grain
@@ -41,10 +42,19 @@ class Options(BaseModel):
 
 
 class Meter(Protocol):
-    """Where a provider reports what it asked: counted, priced and, past the cap, refused."""
+    """What stands between a provider and a billing API: requests are counted, priced and never paid for twice."""
 
     def request(self, operation: str, charge: Decimal = Decimal(0), currency: str = "USD") -> None:
         """Say that one request is about to be made, and what it costs. SourceError where the cap forbids it."""
+        ...
+
+    def page(self, request: Mapping[str, object], fetch: Callable[[], bytes]) -> bytes:
+        """The raw answer to a request: kept from a recent try, or what `fetch` returns, kept before it is used.
+
+        `request` says all that decides the answer, page token included, and no secret; it must be JSON. `fetch` calls
+        `request` for what it really asks. A crash on page 7 of 20 so pays for 14 pages, not for 27.
+        """
+        ...
 
 
 @runtime_checkable
@@ -110,4 +120,8 @@ def specs() -> Iterator[ProviderSpec[Any]]:
 def _checked(name: str, found: object) -> ProviderSpec[Any]:
     if not isinstance(found, ProviderSpec) or found.name != name:
         raise ConfigError((Problem("provider", f"the plug-in behind {name!r} does not offer a ProviderSpec so named"),))
+    taken = set(found.options.model_fields) & set(SourceSettings.COMMON)
+    if taken:
+        message = f"its option {min(taken)!r} is a key that every source has"
+        raise ConfigError((Problem("provider", f"the plug-in behind {name!r} cannot be used: {message}"),))
     return found

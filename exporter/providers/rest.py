@@ -86,18 +86,27 @@ def get_json(
     for. `token` becomes a bearer token; params that are None stay out; `timeout` is in seconds without a byte;
     `charge` is the price of one request in USD.
     Raises AccessDenied (401, 403, 407), Throttled (429), Unavailable (5xx, 404, redirects, network) or BadData (no
-    JSON, another shape, a body cut off, any other status); what may pass by itself is asked again first.
+    JSON, another shape, a body cut off, any other status); what may pass by itself is asked again first. An answer
+    that the meter has kept from a recent try is not asked for again.
     """
     call = _Call(url, permission or operation, token, headers or {}, params or {}, timeout)
-    patience = patience or PATIENCE
+
+    def asked() -> bytes:
+        return _insist(call, lambda: meter.request(operation, charge), patience or PATIENCE)
+
+    document = call.document(meter.page(call.question(), asked))
+    with reading(f"the answer of {call}"):
+        return TypeAdapter(shape).validate_python(document)
+
+
+def _insist(call: _Call, metered: Callable[[], None], patience: Patience) -> bytes:
+    """The answer to a call, asked again while the failure may pass and patience lasts."""
     attempt = 1
     while True:
-        meter.request(operation, charge)
+        metered()
         answer = call.ask()
         if isinstance(answer, bytes):
-            document = call.document(answer)
-            with reading(f"the answer of {call}"):
-                return TypeAdapter(shape).validate_python(document)
+            return answer
         wait = patience.wait(attempt, answer.error) if answer.passing else None
         if wait is None:
             raise answer.error
@@ -166,6 +175,12 @@ class _Call:
     def __str__(self) -> str:
         """The address without user, password and query, where secrets hide."""
         return re.sub(r"//[^/]*@", "//", self.url).partition("?")[0]
+
+    def question(self) -> dict[str, object]:
+        """What decides the answer, secrets apart: they print as asterisks."""
+        given = (self.params, self.headers)
+        params, headers = ({name: str(value) for name, value in each.items() if value is not None} for each in given)
+        return {"url": self.url, "params": params, "headers": headers}
 
     def ask(self) -> bytes | _Failure:
         """Make the request: the whole body of a good answer, or what went wrong."""

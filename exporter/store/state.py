@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 
+from exporter.costs import Line
 from exporter.costs.money import MONEY, text
 from exporter.errors import StoreError
 
@@ -48,6 +50,22 @@ _MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (provider, account)
     );
     """,
+    """
+    ALTER TABLE sources ADD COLUMN folded INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE shown (            -- lines of a source that are not folded into `other`
+        source TEXT, provider TEXT, account TEXT, service TEXT, region TEXT,
+        PRIMARY KEY (source, provider, account, service, region)
+    )
+    """,
+    """
+    CREATE TABLE pages (            -- raw answers that were paid for, compressed with zlib
+        key TEXT PRIMARY KEY,       -- hash of source, its question and the request
+        source TEXT NOT NULL,
+        fresh_until TEXT NOT NULL,
+        body BLOB NOT NULL
+    );
+    CREATE INDEX pages_by_source ON pages (source)
+    """,
 )
 """One script per schema version, forward only; the number applied is SQLite's `user_version`."""
 
@@ -69,6 +87,7 @@ class SourceState:
     failures_in_row: int = 0
     poll_seconds: float | None = None
     rows: int = 0
+    folded: int = 0
     estimated: frozenset[date] = frozenset()
     restated: Mapping[str, Decimal] = field(default_factory=dict)
     unattributed: Mapping[str, Decimal] = field(default_factory=dict)
@@ -228,6 +247,42 @@ class State:
                 "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?)", [(*key, name) for key, name in names.items()]
             )
 
+    def shown(self, source: str) -> frozenset[Line]:
+        """The lines of a source that were last shown by name; empty while nothing was folded."""
+        rows = self._read("SELECT provider, account, service, region FROM shown WHERE source = ?", source)
+        return frozenset((str(a), str(b), str(c), str(d)) for a, b, c, d in rows)
+
+    def show(self, source: str, lines: Collection[Line], folded: int) -> None:
+        """Remember which lines of a source are shown by name, and how many are folded; all lines where none is."""
+        with self._writing():
+            self._db.execute("DELETE FROM shown WHERE source = ?", (source,))
+            if folded:
+                self._db.executemany("INSERT INTO shown VALUES (?, ?, ?, ?, ?)", [(source, *line) for line in lines])
+            self._db.execute("UPDATE sources SET folded = ? WHERE source = ?", (folded, source))
+
+    def page(self, key: str, now: datetime) -> bytes | None:
+        """A page that is still fresh, or None."""
+        rows = self._read("SELECT body FROM pages WHERE key = ? AND fresh_until > ?", key, now.isoformat())
+        return zlib.decompress(rows[0]["body"]) if rows else None
+
+    def keep_page(self, key: str, source: str, fresh_until: datetime, body: bytes) -> None:
+        """Keep a page. It is on the disk when this returns."""
+        with self._writing():
+            row = (key, source, fresh_until.isoformat(), zlib.compress(body))
+            self._db.execute("INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?)", row)
+
+    def drop_pages(self, source: str | None = None, stale_at: datetime | None = None) -> int:
+        """Drop pages: of one source or all, only those no longer fresh at `stale_at` or all. How many there were."""
+        conditions, parameters = ["true"], []
+        if source is not None:
+            conditions.append("source = ?")
+            parameters.append(source)
+        if stale_at is not None:
+            conditions.append("fresh_until <= ?")
+            parameters.append(stale_at.isoformat())
+        with self._writing():
+            return self._db.execute(f"DELETE FROM pages WHERE {' AND '.join(conditions)}", parameters).rowcount
+
     def _add(self, name: str, source: str, label: str, amount: Decimal) -> None:
         found = self._db.execute(
             "SELECT value FROM counters WHERE name = ? AND source = ? AND label = ?", (name, source, label)
@@ -235,9 +290,9 @@ class State:
         total = MONEY.add(Decimal(found[0]) if found else Decimal(0), amount)
         self._db.execute("INSERT OR REPLACE INTO counters VALUES (?, ?, ?, ?)", (name, source, label, text(total)))
 
-    def _read(self, sql: str) -> list[sqlite3.Row]:
+    def _read(self, sql: str, *parameters: str) -> list[sqlite3.Row]:
         try:
-            return self._db.execute(sql).fetchall()
+            return self._db.execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: cannot be read: {error}") from error
 
@@ -290,6 +345,7 @@ def _source(row: sqlite3.Row) -> SourceState:
         failures_in_row=row["failures_in_row"],
         poll_seconds=row["poll_seconds"],
         rows=row["rows"],
+        folded=row["folded"],
         estimated=frozenset(map(date.fromisoformat, json.loads(row["estimated"]))),
         notes=json.loads(row["notes"]),
         **amounts,

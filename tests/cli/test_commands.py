@@ -216,6 +216,14 @@ def test_only_the_named_sources_are_collected(tmp_path: Path) -> None:
     assert "'aws-prod' is no source here. hint: one of demo, focus-sample" in unknown.stderr
 
 
+def test_the_cache_can_be_cleared(folder: Path) -> None:
+    done = cloudspend("cache", "clear", folder=folder)
+    assert (done.returncode, done.stderr) == (0, "0 pages dropped\n")
+    unknown = cloudspend("cache", "clear", "--source", "b", folder=folder)
+    assert unknown.returncode == 2
+    assert "'b' is no source here. hint: one of sample" in unknown.stderr
+
+
 def test_the_version_is_printed(tmp_path: Path) -> None:
     done = cloudspend("--version", folder=tmp_path)
     assert done.stdout == f"cloudspend, version {__version__}\n"

@@ -52,7 +52,7 @@ class AcmeOptions(Strict):
     key: SecretStr | None = None
     key_file: LocalPath | None = None
     accounts: tuple[str, ...] = ()
-    cache: LocalPath | None = None
+    spool: LocalPath | None = None
 
     @field_validator("token")
     @classmethod

@@ -91,7 +91,7 @@ SENTENCES = {
     "bad-strange-key": "line 2: store.colour: unknown key. hint: the keys here are path, memory_limit, threads",
     "bad-strange-option": (
         "line 5: sources[0].token: unknown key"
-        ". hint: the keys here are name, provider, poll_every, settles_after, max_age, tags, hours, path"
+        ". hint: the keys here are name, provider, poll_every, settles_after, max_age, cache, tags, hours, series_limit, path"
     ),
     "bad-strange-provider": (
         "line 3: sources[0].provider: 'mainframe' is not a provider. hint: one of acme, broken, focus"

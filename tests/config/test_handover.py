@@ -37,7 +37,9 @@ def test_what_is_handed_over_is_flat_as_in_a_file_and_its_paths_are_absolute(con
         "settles_after": "0s",
         "max_age": "7d",
         "tags": ["team", "cost center"],
+        "cache": None,
         "hours": False,
+        "series_limit": 2000,
         "path": str(HERE / "bills/2024-*.csv.gz"),
     }
     assert handed["sources"][1]["since"] == "2024-09-01"

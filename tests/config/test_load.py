@@ -62,7 +62,7 @@ def test_a_file_with_every_key_says_what_it_says() -> None:
     assert acme.headers["X-Key"].get_secret_value() == "battery-staple"
     assert (acme.region, acme.retries, acme.verify, acme.share) == (Region.WEST, 5, False, Decimal("0.5"))
     assert (acme.since, acme.accounts) == (date(2024, 9, 1), ("012345678901", "111122223333"))
-    assert acme.cache == HERE / "cache"
+    assert acme.spool == HERE / "spool"
     assert isinstance(test.options, AcmeOptions)
     assert test.options.token.get_secret_value() == "tr0ub4dor"
     assert (test.name, test.options.region) == ("acme-test", Region.WEST)
@@ -170,7 +170,7 @@ def test_a_source_cannot_hide_its_options_under_a_key() -> None:
         "line 2: sources[0].path: is missing",
         (
             "line 2: sources[0].options: unknown key. hint: the keys here are "
-            "name, provider, poll_every, settles_after, max_age, tags, hours, path"
+            "name, provider, poll_every, settles_after, max_age, cache, tags, hours, series_limit, path"
         ),
     ]
 

@@ -132,10 +132,16 @@ MUTANTS = (
         "no_secret_is_in_an_error_or_in_the_log",
     ),
     Mutant(
-        "does not meter", "meter=self.meter", "meter=type('Deaf', (), {'request': print})", "every_request_is_metered"
+        "does not meter",
+        "meter=self.meter",
+        "meter=type('Deaf', (), {'request': print, 'page': lambda self, request, fetch: fetch()})()",
+        "every_request_is_metered",
     ),
     Mutant(
-        "asks past the cap", "meter=self.meter", "meter=type('Deaf', (), {'request': print})", "a_request_past_the_cap"
+        "asks past the cap",
+        "meter=self.meter",
+        "meter=type('Deaf', (), {'request': print, 'page': lambda self, request, fetch: fetch()})()",
+        "a_request_past_the_cap",
     ),
     Mutant("names no permission", '("billing.read",)', '("billing.write",)', "denial_names_the_missing_permission"),
     Mutant(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -129,6 +130,29 @@ def test_the_next_change_by_the_clock_is_the_earliest_of_settling_rollover_and_a
 def test_the_account_names_shown_are_those_of_accounts_with_costs(house: House) -> None:
     polled(house, "a", row("2024-09-17", "1", account="1"), accounts={"1": "One", "2": "Two"})
     assert set(house.shown("cloudspend_account_info", "provider", "account", "name")) == {("aws", "1", "One")}
+
+
+def test_past_its_limit_a_source_shows_its_largest_lines_and_the_exact_rest(house: House) -> None:
+    rows = [row("2024-09-17", f"{amount}.25", service=f"s{amount}") for amount in range(1, 8)]
+    credit = row("2024-09-17", "-100", service="s1", category=ChargeCategory.CREDIT)
+    house.add("a", full(*rows, credit), series_limit=4)
+    house.poll("a")
+    shown = house.shown("cloudspend_daily_cost", "service", "charge_category")
+    assert shown == {
+        ("s1", "usage"): 1.25,
+        ("s1", "credit"): -100,
+        ("s7", "usage"): 7.25,
+        ("s6", "usage"): 6.25,
+        ("other", "usage"): 2.25 + 3.25 + 4.25 + 5.25,
+    }
+    assert house.shown("cloudspend_daily_cost", "account", "region", "service", "charge_category").keys() >= {
+        ("other", "other", "other", "usage")
+    }
+    with house.state() as state:
+        assert state.source("a").folded == 4
+        assert len(state.shown("a")) == 3
+    house.sources["a"] = replace(house.sources["a"], series_limit=100)
+    assert ("s2", "usage") in house.shown("cloudspend_daily_cost", "service", "charge_category")
 
 
 def test_check_json_has_the_totals_of_the_metrics(house: House) -> None:

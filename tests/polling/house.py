@@ -72,6 +72,7 @@ class House:
         settles_after: timedelta = 48 * HOUR,
         *,
         hours: bool = False,
+        series_limit: int = 2000,
     ) -> Scripted:
         provider = Scripted(answer)
 
@@ -80,7 +81,7 @@ class House:
             return provider
 
         spec = ProviderSpec("scripted", Options, connect, settles_after, 8 * HOUR, label=label)
-        self.sources[name] = Source(name, spec, Options(), 8 * HOUR, settles_after, 36 * HOUR, (), hours)
+        self.sources[name] = Source(name, spec, Options(), 8 * HOUR, settles_after, 36 * HOUR, (), hours, series_limit)
         self.providers[name] = provider
         return provider
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from importlib.resources import files
@@ -47,6 +48,9 @@ SLUGS = {"AWS": "aws", "Microsoft": "azure", "Microsoft Azure": "azure", "Oracle
 class NoMeter:
     def request(self, operation: str, charge: Decimal = Decimal(0), currency: str = "USD") -> None:
         pass
+
+    def page(self, request: Mapping[str, object], fetch: Callable[[], bytes]) -> bytes:
+        return fetch()
 
 
 def path_of(name: str, tmp_path: Path) -> Path:
