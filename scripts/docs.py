@@ -40,7 +40,8 @@ LABELS: Mapping[str, str] = MappingProxyType(
         " vendor's name",
         "account": "account, subscription or project: FOCUS SubAccountId; `unknown` where the bill has none",
         "service": "FOCUS ServiceName, as the vendor writes it; `unknown` where the bill has none",
-        "region": "FOCUS RegionId; `global` for charges that lie in none",
+        "region": "FOCUS RegionId; `global` for charges that lie in none. Lines past `series_limit` have `other` for"
+        " account, service and region",
         "charge_category": ", ".join(f"`{category.lower()}`" for category in ChargeCategory),
         "currency": "ISO 4217: `USD`, `EUR`. Amounts of two currencies are never added",
         "reason": "why something failed; [below](#values-of-reason)",
@@ -238,6 +239,8 @@ def kind(value: Mapping[str, Any]) -> str:
     if "anyOf" in value:
         words = [kind(one) for one in value["anyOf"] if "$ref" not in one and one.get("type") != "null"]
         return " or ".join(words)
+    if "const" in value:
+        return f"`{value['const']}`"
     if "enum" in value:
         return ", ".join(f"`{word}`" for word in value["enum"])
     patterns = {TypeAdapter(type_).json_schema()["pattern"]: word for type_, word in _KINDS}
@@ -246,7 +249,8 @@ def kind(value: Mapping[str, Any]) -> str:
     if value.get("type") == "array":
         return f"list of {kind(value['items'])}s"
     low = f" from {value['minimum']}" if "minimum" in value else ""
-    return {"integer": "number", "string": "text"}.get(value["type"], value["type"]) + low
+    word: str = value["type"]
+    return {"integer": "number", "string": "text"}.get(word, word) + low
 
 
 _KINDS: tuple[tuple[Any, str], ...] = ((Duration, "duration"), (MemorySize, "size"), (Slug, "name"))

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import click
 
+from exporter.analysis.basis import Unknown, primary, unknown
 from exporter.cli.output import Format, Record, rendered
 from exporter.cli.settings import chosen, configuration, one_shot_clock
 from exporter.clock import Clock
-from exporter.costs import REFUND, ChargeCategory, Cost, CostLine, dimension, engine, text
+from exporter.costs import REFUND, ChargeCategory, Cost, CostLine, CostTable, dimension, engine, text
 from exporter.costs.money import add
 from exporter.errors import CloudspendError
-from exporter.periods import DAY, Month, Window, day_of
+from exporter.periods import ALWAYS, DAY, Month, Window, day_of
 from exporter.polling.sources import Paths
 from exporter.store.lake import Lake
 
@@ -68,13 +69,17 @@ def costs(
     engine.configure(memory=config.store.memory_limit, threads=config.store.threads)
     # A source that left the configuration left the answers too; its history stays in the store.
     sources = [source.name for source in config.sources]
-    charges = Lake(Paths(config.store.path).lake).read(window).where(source=sources)
+    lake = Lake(Paths(config.store.path).lake)
+    charges = lake.read(window, sources=sources)
     if provider:
         charges = charges.where(provider=_words(provider))
     if exclude:
         charges = charges.without(charge_category=_excluded(exclude))
     shown = Cost(cost or config.cost.basis)
-    records = [_record(dimensions, line, shown) for line in charges.by(*dimensions).rows()]
+    if cost:
+        records = [_record(dimensions, line, shown) for line in charges.by(*dimensions).rows()]
+    else:
+        records = _primary(charges, dimensions, shown, unknown(lake.read(ALWAYS, sources=sources), shown))
     title = f"{shown.value} cost, {window.start:%Y-%m-%d} to {window.end - DAY:%Y-%m-%d} (UTC days, by charge period)"
     if exclude:
         title += f", without {exclude.replace(',', ', ')}"
@@ -85,6 +90,21 @@ def costs(
         click.echo(
             "no charges stored for this question. hint: run 'cloudspend collect', or ask for other days", err=True
         )
+
+
+def _primary(charges: CostTable, dimensions: Sequence[str], basis: Cost, unknown: Unknown) -> list[Record]:
+    """Records on the primary basis, as the metrics show it: billed where a bill does not know the basis."""
+    sums: dict[tuple[str, ...], tuple[Decimal, int]] = {}
+    for line in charges.by(*dimensions, "source", "provider").rows():
+        *labels, source, provider = line.key
+        amount, rows = sums.get((*labels, line.currency), (Decimal(0), 0))
+        amount = add(amount, primary(line, source, provider, basis, unknown))
+        sums[(*labels, line.currency)] = amount, rows + line.rows
+    names = (*dimensions, "currency")
+    return [
+        {**dict(zip(names, key, strict=True)), "cost": text(amount), "rows": rows}
+        for key, (amount, rows) in sorted(sums.items())
+    ]
 
 
 def _record(dimensions: Sequence[str], line: CostLine, cost: Cost) -> Record:

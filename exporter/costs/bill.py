@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from exporter.costs.table import CostTable
-from exporter.periods import Grain, Window
+from exporter.periods import Grain, Month, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,15 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Accounts × days for which an answer is complete. `accounts=None`: every account of the source."""
+    """Accounts × days × billing months for which an answer is complete; None stands for all of them.
+
+    An API answers for days. A bill in a file answers for its billing months, on whatever days their charges lie: a
+    credit of October's bill for a day in September says nothing about September's bill.
+    """
 
     window: Window
     accounts: tuple[str, ...] | None = None
+    billing: tuple[Month, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

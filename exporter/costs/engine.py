@@ -17,7 +17,8 @@ from exporter.errors import StoreError
 if TYPE_CHECKING:
     import duckdb
 
-_LOCK = threading.Lock()
+# Reentrant: a collection of garbage inside of it may drop a kept table, which runs a statement.
+_LOCK = threading.RLock()
 _NUMBERS = itertools.count()
 _SETTINGS: dict[str, Any] = {"memory_limit": "1GB", "threads": 2}
 _connection: duckdb.DuckDBPyConnection | None = None

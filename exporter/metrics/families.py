@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from exporter.analysis.basis import Unknown, primary
 from exporter.analysis.folding import folded
 from exporter.analysis.reach import Reach, common_day
 from exporter.costs import Cost, CostLine, CostTable, Line
@@ -31,8 +32,8 @@ class SourceView:
     basis: Cost = Cost.BILLED
     shown: frozenset[Line] | None = None
     """Lines that are shown by name, the others being folded; None shows all."""
-    billed_only: frozenset[str] = frozenset()
-    """Providers whose bill does not know the basis: they show billed."""
+    unknown: Unknown = frozenset()
+    """Whose bills do not know the basis: they show billed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,23 +147,16 @@ def sizes(days: CostTable) -> dict[Line, Decimal]:
     return found
 
 
-def without_basis(days: CostTable, basis: Cost) -> frozenset[str]:
-    """Providers whose bill does not know this basis: it sums to zero where billed does not."""
-    lines = days.by("provider").rows()
-    return frozenset(line.key[0] for line in lines if line.billed and not line.amount(basis))
-
-
 def _amount(source: SourceView, provider: str, line: CostLine) -> Decimal:
-    """The amount on the primary basis, or billed where the provider's bill does not know that basis."""
-    return line.billed if provider in source.billed_only else line.amount(source.basis)
+    return primary(line, source.name, provider, source.basis, source.unknown)
 
 
 def _basis(source: SourceView) -> str:
     """The word of the info series: the basis, `billed` where the bill does not know it, `mixed` where some do."""
-    if not source.billed_only:
+    if not source.unknown:
         return str(source.basis)
-    everyone = {line.key[0] for line in source.days.by("provider").rows()}
-    return str(Cost.BILLED) if source.billed_only >= everyone else "mixed"
+    everyone = {(source.name, line.key[0], line.currency) for line in source.days.by("provider").rows()}
+    return str(Cost.BILLED) if source.unknown >= everyone else "mixed"
 
 
 def _latest_hour(source: SourceView, now: datetime) -> Window | None:

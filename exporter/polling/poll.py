@@ -124,7 +124,7 @@ def _refuse_second_route(lake: Lake, bill: Bill, rivals: Collection[str]) -> Non
     if span is None or not rivals:
         return
     mine = _routes(bill.costs)
-    for other, theirs in _routes_by_source(lake.read(span).where(source=rivals)).items():
+    for other, theirs in _routes_by_source(lake.read(span, sources=rivals)).items():
         if twice := mine & theirs:
             provider, account, day = min(twice)
             raise BadData(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter import snapshot
+from exporter.analysis.basis import unknown
 from exporter.analysis.folding import choose
 from exporter.analysis.reach import ended, reach
 from exporter.clock import Clock
@@ -16,7 +17,7 @@ from exporter.costs import Cost, CostTable, dimension, engine
 from exporter.costs.money import text
 from exporter.metrics.catalog import LINE
 from exporter.metrics.exposition import render
-from exporter.metrics.families import Picture, SourceView, families, sizes, without_basis
+from exporter.metrics.families import Picture, SourceView, families, sizes
 from exporter.periods import ALWAYS, DAY, Grain, Month, Window, day_of, midnight, next_settling
 from exporter.polling.sources import Paths, Source
 from exporter.store.lake import Lake
@@ -58,11 +59,11 @@ def _too_old(source: Source, remembered: SourceState, now: datetime) -> bool:
 
 
 def _view(source: Source, remembered: SourceState, lake: Lake, now: datetime, basis: Cost) -> SourceView | None:
-    days = lake.read(ALWAYS).where(source=source.name)
+    days = lake.read(ALWAYS, sources=[source.name])
     reached = reach(days, now, source.settles_after, remembered.estimated)
     if reached is None:
         return None
-    hours = lake.read(ALWAYS, Grain.HOUR).where(source=source.name) if source.hours else None
+    hours = lake.read(ALWAYS, Grain.HOUR, [source.name]) if source.hours else None
     return SourceView(
         name=source.name,
         adapter=source.spec.name,
@@ -73,7 +74,7 @@ def _view(source: Source, remembered: SourceState, lake: Lake, now: datetime, ba
         restated=remembered.restated,
         unattributed=remembered.unattributed,
         basis=basis,
-        billed_only=without_basis(days, basis),
+        unknown=unknown(days, basis),
     )
 
 
@@ -133,7 +134,7 @@ def _totals(charges: CostTable) -> list[list[str]]:
 def _cube(lake: Lake, paths: Paths, now: datetime, names: Sequence[str]) -> Path:
     """Recent days by label, as Parquet; the caller moves it into the snapshot."""
     tomorrow = midnight(day_of(now) + DAY)
-    recent = lake.read(Window(tomorrow - DAY * _CUBE_DAYS, tomorrow)).where(source=names)
+    recent = lake.read(Window(tomorrow - DAY * _CUBE_DAYS, tomorrow), sources=names)
     charges, parameters = recent.sql()
     keys = ", ".join(f"{dimension(name)} AS {name}" for name in (*LINE, "day"))
     sums = ", ".join(f"sum({cost.column}) AS {cost.column}" for cost in Cost)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -21,6 +21,8 @@ class Restatement:
     changes: Mapping[tuple[date, str], Decimal] = field(default_factory=dict)
     rows: int = 0
     """Rows of the source in the store afterwards."""
+    changed: bool = False
+    """Whether anything in the store is different now, other amounts than billed among it."""
 
     @property
     def days(self) -> tuple[date, ...]:
@@ -35,8 +37,8 @@ class Store(Protocol):
         """Put `bill.costs` in the place of everything that the source had in `bill.covered`, in one step."""
         ...
 
-    def read(self, window: Window, grain: Grain = Grain.DAY) -> CostTable:
-        """Every stored charge whose period starts in the window, as it stands now."""
+    def read(self, window: Window, grain: Grain = Grain.DAY, sources: Collection[str] | None = None) -> CostTable:
+        """Every stored charge, of some sources or of all, whose period starts in the window, as it stands now."""
         ...
 
     def coverage(self, source: str) -> Window | None:

@@ -19,14 +19,14 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from exporter.costs import Bill, CostTable, Scope, engine
+from exporter.costs import Bill, CostTable, Scope, dimension, engine
 from exporter.costs.model import COSTS, KEYS, NAMES
 from exporter.costs.money import SQL_TYPE
 from exporter.errors import StoreError
@@ -88,21 +88,23 @@ class Lake:
                 elif new != old:
                     months[key] = new
             rows = sum(version.rows for key, version in months.items() if f"/source={source}/" in key)
+            changed = months != manifest.months
             coverage = dict(manifest.coverage)
             if grain is Grain.DAY:
                 coverage |= self._widened(manifest, source, bill)
-            if months != manifest.months or coverage != manifest.coverage:
+            if changed or coverage != manifest.coverage:
                 self._commit(_Manifest(manifest.generation + 1, months, coverage))
             self.sweep()
-            return Restatement(changes, rows)
+            return Restatement(changes, rows, changed)
 
-    def read(self, window: Window, grain: Grain = Grain.DAY) -> CostTable:
-        """See `Store.read`. StoreError where a file is missing, cut off, or not ours."""
+    def read(self, window: Window, grain: Grain = Grain.DAY, sources: Collection[str] | None = None) -> CostTable:
+        """See `Store.read`. StoreError where a file that is needed is missing, cut off, or not ours."""
         manifest = self._manifest()
         files = []
         for key, version in sorted(manifest.months.items()):
-            month = Month.parse(key.rpartition("=")[2])
-            if key.startswith(f"grain={grain}/") and month.window().meet(window):
+            cut, source, month = (part.partition("=")[2] for part in key.split("/"))
+            wanted = cut == grain and (sources is None or source in sources)
+            if wanted and Month.parse(month).window().meet(window):
                 files.append(self._checked(version))
         if not files:
             return CostTable.nothing()
@@ -127,13 +129,37 @@ class Lake:
         """Grows by one with every replacement that changed anything."""
         return self._manifest().generation
 
-    def repair(self) -> None:
-        """Finish what a crash cut off: drop unfinished files, and point the second tree at the current versions."""
+    def repair(self) -> tuple[str, ...]:
+        """Finish what a crash cut off, and make good what was damaged; the sources that lost a month by it.
+
+        Unfinished files go, and the second tree shows the current versions again. A version that is missing or cut
+        off is restored from the second tree; where that is no better, its month is dropped, to be read again.
+        """
         with self._writing():
             for leftover in self._versions.glob("*.tmp"):
                 leftover.unlink()
-            self._publish(self._manifest())
+            manifest = self._manifest()
+            lost = {key for key, version in manifest.months.items() if not self._restored(key, version)}
+            if lost:
+                sources = {key.split("/")[1].partition("=")[2] for key in lost}
+                months = {key: version for key, version in manifest.months.items() if key not in lost}
+                self._commit(_Manifest(manifest.generation + 1, months, manifest.coverage))
+            else:
+                sources = set()
+                self._publish(manifest)
             self.sweep()
+            return tuple(sorted(sources))
+
+    def _restored(self, key: str, version: _Version) -> bool:
+        """Whether a version is there whole, from the second tree if need be."""
+        path, twin = self._versions / version.file, self.folder / key / "bill.parquet"
+        if path.exists() and path.stat().st_size == version.size:
+            return True
+        if not twin.exists() or _digest(twin) != version.sha256:
+            return False
+        path.unlink(missing_ok=True)
+        shutil.copyfile(twin, path)
+        return True
 
     @property
     def _versions(self) -> Path:
@@ -175,14 +201,20 @@ class Lake:
         return path
 
     def _touched(self, manifest: _Manifest, source: str, bill: Bill, grain: Grain) -> list[Month]:
-        """Months whose file may change: those stored under the covered scopes, and those of the new charges."""
-        stored = {
-            month
-            for month, _, _ in manifest.of(source, grain)
+        """Months whose file may change: those with stored charges that are covered, and those of the new charges."""
+        near = [
+            version
+            for month, _, version in manifest.of(source, grain)
             if any(scope.window.meet(month.window()) for scope in bill.covered)
-        }
+        ]
         fresh = {Month.parse(line.key[0]) for line in bill.costs.by("month").rows()}
-        return sorted(stored | fresh)
+        if not near:
+            return sorted(fresh)
+        stored = engine.run(
+            f"SELECT DISTINCT strftime(ChargePeriodStart, '%Y-%m') FROM ({_scan(*map(self._checked, near))})"
+            f" WHERE {_covered(bill.covered)}"
+        )
+        return sorted(fresh | {Month.parse(month) for (month,) in stored})
 
     def _written(self, manifest: _Manifest, key: str, source: str, month: Month, bill: Bill) -> _Version | None:
         """A new version of one month: what is stored outside the covered scopes, and what the bill says inside."""
@@ -205,8 +237,8 @@ class Lake:
         if not rows or (old is not None and self._same(draft, self._versions / old.file)):
             draft.unlink()
             return old if rows else None
+        digest = _digest(draft)
         with draft.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
             os.fsync(file.fileno())
         draft.rename(path)
         return _Version(path.name, rows, path.stat().st_size, digest)
@@ -234,7 +266,7 @@ class Lake:
         return {(day, currency): change for day, currency, change in found}
 
     def _widened(self, manifest: _Manifest, source: str, bill: Bill) -> dict[str, tuple[str, str]]:
-        windows = [scope.window for scope in bill.covered if not scope.window.empty]
+        windows = [window for scope in bill.covered for window in _held(scope) if not window.empty]
         if source in manifest.coverage:
             windows.append(Window(*map(datetime.fromisoformat, manifest.coverage[source])))
         if not windows:
@@ -280,6 +312,18 @@ def _scan(*files: Path) -> str:
     return f"SELECT {', '.join(NAMES)} FROM read_parquet([{listed}], hive_partitioning = false)"
 
 
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _held(scope: Scope) -> list[Window]:
+    """What a scope adds to the coverage of its source."""
+    if scope.billing is None:
+        return [scope.window]
+    return [part for part in (scope.window.meet(month.window()) for month in scope.billing) if part]
+
+
 def _covered(scopes: tuple[Scope, ...]) -> str:
     """SQL condition: the charge lies in one of the scopes."""
     conditions = []
@@ -288,5 +332,8 @@ def _covered(scopes: tuple[Scope, ...]) -> str:
         condition = f"ChargePeriodStart >= {start} AND ChargePeriodStart < {end}"
         if scope.accounts is not None:
             condition += f" AND SubAccountId IN ({', '.join(map(engine.literal, scope.accounts)) or 'NULL'})"
+        if scope.billing is not None:
+            months = ", ".join(engine.literal(str(month)) for month in scope.billing) or "NULL"
+            condition += f" AND {dimension('billing_month')} IN ({months})"
         conditions.append(f"({condition})")
     return f"coalesce({' OR '.join(conditions)}, false)" if conditions else "(false)"

@@ -53,6 +53,7 @@ def answered(commands: list[str], folder: Path) -> list[str]:
     script = "exec 2>&1\n" + "".join(f"{code(command)}\nprintf '{_BETWEEN[0]}\\n'\n" for command in commands)
     environment = {key: value for key, value in os.environ.items() if not key.startswith("CLOUDSPEND_")}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    environment["PYTHONPATH"] = str(ROOT)  # what is tested is this checkout, wherever the command was installed from
     done = subprocess.run(
         ["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )

@@ -166,17 +166,18 @@ def test_every_command_on_a_page_parses(page: Path) -> None:
 
 def parse(words: list[str]) -> None:
     """Let click read a command line, without running anything. UsageError where it would refuse it."""
-    command, parent = cli, None
-    name, rest = "cloudspend", words
+    command: click.Command | None = cli
+    parent: click.Context | None = None
+    word: str | None = "cloudspend"
+    rest = [*words]
     try:
         while isinstance(command, click.Group):
-            context = command.make_context(name, [*rest], parent=parent)
-            if not context._protected_args:
+            parent = command.make_context(word, rest, parent=parent)
+            if not parent._protected_args:
                 return
-            found, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
-            name, parent = found or "", context
-            assert command
-        command.make_context(name, rest, parent=parent)
+            word, command, rest = command.resolve_command(parent, [*parent._protected_args, *parent.args])
+        assert command
+        command.make_context(word, rest, parent=parent)
     except (click.exceptions.Exit, click.exceptions.NoArgsIsHelpError):  # --help, --version, a group by itself
         return
 

@@ -1,0 +1,38 @@
+"""How much to measure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Sizes and repetitions. The targets are meant for the full scale."""
+
+    folder: Path
+    """Empty at first, deleted in the end."""
+    rounds: int = 7
+    scrapes: int = 150
+    """In each round."""
+    parquet_rows: int = 10_000_000
+    csv_rows: int = 1_000_000
+    poll_rows: int = 3_000_000
+    """In the bill whose poll runs beside scrapes."""
+    store_rows: int = 10_000_000
+    heavy_rounds: int = 3
+    """For what takes seconds each time."""
+
+    @classmethod
+    def quick(cls, folder: Path) -> Scale:
+        """Two minutes instead of fifteen."""
+        return cls(
+            folder,
+            rounds=3,
+            scrapes=60,
+            parquet_rows=1_000_000,
+            csv_rows=200_000,
+            poll_rows=500_000,
+            store_rows=1_000_000,
+            heavy_rounds=2,
+        )

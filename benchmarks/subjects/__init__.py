@@ -1,0 +1,22 @@
+"""What is measured: name → how its lines come about, and nothing of it before it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+
+from benchmarks.outcome import Outcome
+from benchmarks.scale import Scale
+from benchmarks.subjects import daemon, focus, rendering, scrape, store
+
+Subject = Callable[[Scale], Iterator[Outcome]]
+
+SUBJECTS: Mapping[str, Subject] = MappingProxyType(
+    {
+        "scrape": scrape.outcomes,
+        "rendering": rendering.outcomes,
+        "focus": focus.outcomes,
+        "store": store.outcomes,
+        "daemon": daemon.outcomes,
+    }
+)

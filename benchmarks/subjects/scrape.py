@@ -1,0 +1,96 @@
+"""A scrape: what it costs the server, how long it takes, at rest and while a poll runs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date
+from statistics import median, quantiles
+
+from benchmarks import process
+from benchmarks.bills import Bill
+from benchmarks.house import House
+from benchmarks.outcome import Figure, Line, Outcome, Skipped, Target
+from benchmarks.peers import nginx
+from benchmarks.process import Child
+from benchmarks.scale import Scale
+from benchmarks.scraper import Scraper, answers
+from benchmarks.timing import in_turns
+from exporter import snapshot
+
+_PACE = 0.02  # seconds between scrapes while a poll runs: a scraper, not a flood
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Some scrapes of one server, one after the other."""
+
+    walls: tuple[float, ...]
+    """Milliseconds."""
+    cpu: float
+    """Milliseconds of the server per scrape."""
+
+
+def outcomes(scale: Scale) -> Iterator[Outcome]:
+    """At 100 k series and at 10 k, and beside a poll."""
+    yield from _sizes(scale, 100_000)
+    yield from _sizes(scale, 10_000)
+    yield from _beside_a_poll(scale)
+
+
+def _sizes(scale: Scale, series: int) -> Iterator[Outcome]:
+    size = f"{series // 1000} k"
+    with ExitStack() as stack:
+        house = House.built(scale.folder / f"scrape-{series}", series)
+        servers = {"cloudspend": stack.enter_context(house.daemon())}
+        servers["prometheus_client"] = stack.enter_context(_gauges(scale, series))
+        program = nginx.found()
+        if program:
+            published = snapshot.load(house.paths.snapshots)
+            assert published is not None
+            bodies = (published.plain, published.compressed)
+            servers["nginx"] = stack.enter_context(nginx.serving(program, scale.folder / f"nginx-{series}", *bodies))
+        # What renders at each scrape gets fewer of them, or this would take an hour.
+        few = max(1, scale.scrapes * 1000 // series // 20)
+        contenders = {
+            name: _rounds(*server, few if name == "prometheus_client" else scale.scrapes)
+            for name, server in servers.items()
+        }
+        measured = in_turns(contenders, scale.rounds)
+    cpu = {name: Figure.of((each.cpu for each in rounds), "ms CPU") for name, rounds in measured.items()}
+    wall = {name: Figure.of((median(each.walls) for each in rounds), "ms") for name, rounds in measured.items()}
+    ours = [one for each in measured["cloudspend"] for one in each.walls]
+    large = series == 100_000
+    what, peer = f"scrape {size}, gzip", "prometheus_client"
+    yield Line(f"{what}: CPU", cpu["cloudspend"], peer, cpu[peer], Target(ratio=1 / 1000 if large else None))
+    note = f"p50 {median(ours):.2f} ms, p99 {quantiles(ours, n=100)[98]:.2f} ms of {len(ours)} scrapes"
+    yield Line(f"{what}: wall", wall["cloudspend"], peer, wall[peer], Target(ratio=1 / 500 if large else None), note)
+    if program:
+        limit = Target(ratio=4) if large else Target()
+        yield Line(f"{what}: CPU", cpu["cloudspend"], "nginx, same bytes", cpu["nginx"], limit)
+        limit = Target(ratio=4) if large else Target(value=1.5)
+        yield Line(f"{what}: wall", wall["cloudspend"], "nginx, same bytes", wall["nginx"], limit)
+    else:
+        yield Skipped(f"{what} against nginx", nginx.MISSING)
+        if not large:
+            yield Line(f"{what}: wall", wall["cloudspend"], target=Target(value=1.5))
+
+
+def _gauges(scale: Scale, series: int) -> ExitStack:
+    """prometheus_client serving the same series: a context of its process and port."""
+    ...
+
+
+def _rounds(server: Child, port: int, scrapes: int) -> Callable[[], Round]:
+    scraper = Scraper(port)
+    scraper.scrape()
+
+    def measure() -> Round:
+        before = server.cpu()
+        walls = tuple(scraper.scrape().milliseconds for _ in range(scrapes))
+        return Round(walls, (server.cpu() - before) / scrapes * 1e3)
+
+    return measure
