@@ -45,11 +45,6 @@ def settled_until(now: datetime, settles_after: timedelta) -> datetime:
     return midnight(day_of(now - settles_after))
 
 
-def next_settling(now: datetime, settles_after: timedelta) -> datetime:
-    """The next instant at which one more UTC day settles."""
-    return settled_until(now, settles_after) + DAY + settles_after
-
-
 @dataclass(frozen=True, slots=True, order=True)
 class Window:
     """A half-open stretch of time, `[start, end)`, in UTC. May be empty (`start == end`), never reversed."""

@@ -1,7 +1,8 @@
 """How far the data of a source reaches, and which of its days can be trusted.
 
-A day settles when `settles_after` has passed since its end, unless the provider still calls it an estimate. Daily
-figures use settled days only; month-to-date uses all days and grows.
+A day has settled when it was read `settles_after` or more past its end, unless the provider still calls it an
+estimate: time alone settles nothing, since a figure that was read earlier may have moved since. Daily figures use
+settled days only; month-to-date uses all days and grows.
 """
 
 from __future__ import annotations
@@ -31,8 +32,19 @@ class Reach:
         return day_of(self.settled - DAY) if self.settled else None
 
 
-def reach(costs: CostTable, now: datetime, settles_after: timedelta, estimated: Collection[date] = ()) -> Reach | None:
-    """How far the charges of one source reach; None where there are none yet."""
+def reach(
+    costs: CostTable,
+    now: datetime,
+    read: datetime,
+    settles_after: timedelta,
+    estimated: Collection[date] = (),
+    answered: datetime | None = None,
+) -> Reach | None:
+    """How far the charges of one source reach, which were last read at `read`; None where there are none yet.
+
+    `answered`: until when the source has said all there is, days without charges among it; None where only a charge
+    proves that its day was billed.
+    """
     [(oldest, newest)] = costs.select(
         "min(ChargePeriodStart)",
         # A month's fee reaches to the month's end, and proves nothing about the days until then.
@@ -42,9 +54,9 @@ def reach(costs: CostTable, now: datetime, settles_after: timedelta, estimated: 
     if newest is None:
         return None
     newest, oldest = newest.replace(tzinfo=UTC), oldest.replace(tzinfo=UTC)
-    horizon = settled_until(now, settles_after)
+    horizon = settled_until(min(now, read), settles_after)
     first_estimate = min((midnight(day) for day in estimated), default=horizon)
-    settled = min(horizon, first_estimate, newest)
+    settled = min(horizon, first_estimate, max(newest, answered or newest))
     month = Month.containing(now).previous().window()
     return Reach(
         newest=newest,

@@ -37,12 +37,12 @@ def collect(
     if end and not start:
         raise click.UsageError("--end needs --start")
     names = _names(config, providers)
-    failed = False
+    failed: set[str] = set()
     for window in _windows(start, end, clock):
-        outcomes = worker.run(config, clock, names, window, _say(window))
-        failed = failed or any(isinstance(outcome, Failure) for outcome in outcomes.values())
-        if failed:
-            break
+        left = [name for name in names if name not in failed]
+        if left:
+            outcomes = worker.run(config, clock, left, window, _say(window))
+            failed |= {name for name, outcome in outcomes.items() if isinstance(outcome, Failure)}
     if failed:
         sys.exit(1)
 

@@ -29,15 +29,8 @@ _log = logging.getLogger(__name__)
 _STORING = threading.Lock()
 
 
-def poll(
-    source: Source,
-    lake: Lake,
-    state: State,
-    clock: Clock,
-    window: Window | None = None,
-    rivals: Collection[str] = (),
-) -> Success | Failure:
-    """Poll a source, over `window` or over what may have moved; what came of it is remembered, and returned.
+def poll(source: Source, lake: Lake, state: State, clock: Clock, rivals: Collection[str] = ()) -> Success | Failure:
+    """Ask a source for all that may have moved; what came of it is stored, remembered and returned.
 
     `rivals` are the other configured sources: none of them may bill the same account for the same days.
     """
@@ -45,17 +38,17 @@ def poll(
     before = state.source(source.name)
     # Should this process die now, the next try waits as if it had failed: a crash loop spends nothing.
     crashed = schedule.after_failure(source, now, STORE_ERROR, before.failures_in_row)
-    # A back-fill answers for its window alone: whether the rest must be read again is left as it was.
-    question = before.asked_as or "" if window else source.fingerprint
-    state.begin(source.name, now, crashed, os.getpid(), question)
+    state.begin(source.name, now, crashed, os.getpid(), source.fingerprint)
     state.drop_pages(stale_at=now)
+    held = lake.coverage(source.name)
     try:
-        asked = window or _window(source, lake, before, now)
-        hours = schedule.hours(now) if source.hours and window is None else None
+        # All the history again once the question has changed.
+        asked = schedule.window(source, held if before.stored_as == source.fingerprint else None, now)
+        hours = schedule.hours(now) if source.hours else None
         bill, change = _fetch_and_store(source, lake, state, clock, asked, hours, rivals)
-    except MemoryError:
-        raise
-    except Exception as error:  # whatever it is, it must not take the other sources down
+    except (Exception, SystemExit) as error:  # whatever it is, it must not take the other sources down
+        if isinstance(error, MemoryError):
+            raise
         failed = _failure(source, clock.now(), before, error, time.monotonic() - began)
         state.fail(source.name, failed)
         if failed.reason == BadData.reason:
@@ -69,19 +62,41 @@ def poll(
         seconds=time.monotonic() - began,
         rows=change.rows,
         estimated=bill.estimated,
-        restated=_restated(source, bill, change, before),
+        restated=_restated(source, bill, change, before, held),
         unattributed=_unattributed(bill),
-        notes={note.subject: note.text for note in bill.notes},
+        notes={note.subject: log.masked(note.text) for note in bill.notes},
     )
     state.succeed(source.name, succeeded)
     _say_success(source, before, succeeded, change)
     return succeeded
 
 
-def _window(source: Source, lake: Lake, before: SourceState, now: datetime) -> Window:
-    """What a regular poll asks for; all the history again once the question has changed."""
-    same = before.stored_as == source.fingerprint
-    return schedule.window(source, lake.coverage(source.name) if same else None, now)
+def backfill(
+    source: Source, lake: Lake, state: State, clock: Clock, window: Window, rivals: Collection[str] = ()
+) -> Success | Failure:
+    """Ask a source for one window of the past and store it.
+
+    It says nothing about the present: whether the source is up, how far its data reaches and when it is due stay as
+    the regular polls left them.
+    """
+    began, now = time.monotonic(), clock.now()
+    before = state.source(source.name)
+    try:
+        bill, change = _fetch_and_store(source, lake, state, clock, window, None, rivals)
+    except (Exception, SystemExit) as error:
+        if isinstance(error, MemoryError):
+            raise
+        failed = _failure(source, now, before, error, time.monotonic() - began)
+        _say_failure(source, before, failed)
+        return failed
+    state.backfilled(source.name, change.rows)
+    return Success(
+        at=now,
+        next_due=schedule.next_due(source, before, now),
+        seconds=time.monotonic() - began,
+        rows=change.rows,
+        unattributed=_unattributed(bill),
+    )
 
 
 def _fetch_and_store(
@@ -103,7 +118,7 @@ def _fetch_and_store(
             # All that lies before is covered too, so hours that grew old go.
             until = Scope(Window(ALWAYS.start, hours.start))
             lake.replace(source.name, replace(by_hour, covered=(*by_hour.covered, until)), Grain.HOUR)
-    if bill.rounded:
+    if bill.rounded and change.changed:  # the same amounts at every reading are counted once
         state.count("cloudspend_source_rounded_values_total", source.name, amount=Decimal(bill.rounded))
     state.name_accounts(_account_names(bill))
     return bill, change
@@ -133,20 +148,27 @@ def _refuse_second_route(lake: Lake, bill: Bill, rivals: Collection[str]) -> Non
             )
 
 
-def _routes(costs: CostTable) -> frozenset[tuple[str, str, str]]:
-    return frozenset(
-        (line.key[0], line.key[1], line.key[2])
-        for line in costs.by("provider", "billing_account", "day").rows()
-        if line.key[1]
-    )
+# Without a billing account the account itself tells; billing months may be cut in another zone than days.
+_ROUTE = ("provider", "billing_account", "account", "billing_month", "day")
+
+Route = tuple[str, str, str]
+"""provider, billing account or else account, and billing month with day."""
 
 
-def _routes_by_source(costs: CostTable) -> Mapping[str, frozenset[tuple[str, str, str]]]:
-    found: dict[str, set[tuple[str, str, str]]] = {}
-    for line in costs.by("source", "provider", "billing_account", "day").rows():
-        if line.key[2]:
-            found.setdefault(line.key[0], set()).add((line.key[1], line.key[2], line.key[3]))
+def _routes(costs: CostTable) -> frozenset[Route]:
+    return frozenset(_route(line.key) for line in costs.by(*_ROUTE).rows())
+
+
+def _routes_by_source(costs: CostTable) -> Mapping[str, frozenset[Route]]:
+    found: dict[str, set[Route]] = {}
+    for line in costs.by("source", *_ROUTE).rows():
+        found.setdefault(line.key[0], set()).add(_route(line.key[1:]))
     return {name: frozenset(routes) for name, routes in found.items()}
+
+
+def _route(key: tuple[str, ...]) -> Route:
+    provider, billing_account, account, billing_month, day = key
+    return provider, billing_account or account, f"{day} in the bill of {billing_month}"
 
 
 def _account_names(bill: Bill) -> dict[tuple[str, str], str]:
@@ -156,14 +178,17 @@ def _account_names(bill: Bill) -> dict[tuple[str, str], str]:
     return {(provider, account): given[account] for provider, account in keys if account in given}
 
 
-def _restated(source: Source, bill: Bill, change: Restatement, before: SourceState) -> dict[str, Decimal]:
-    """Currency → by how much days changed that had already settled at the poll before; 0 where none did."""
+def _restated(
+    source: Source, bill: Bill, change: Restatement, before: SourceState, held: Window | None
+) -> dict[str, Decimal]:
+    """Currency → by how much days changed that were held, and settled, at the poll before; 0 where none did."""
     unmoved = [(line.currency, Decimal(0)) for line in bill.costs.rows()]
-    if before.last_success is None:
+    if before.last_success is None or held is None:
         return _by_currency(unmoved)
     edge = settled_until(before.last_success, source.settles_after)
     moved = [
-        (currency, amount if midnight(day) < edge else Decimal(0)) for (day, currency), amount in change.changes.items()
+        (currency, amount if midnight(day) < edge and midnight(day) in held else Decimal(0))
+        for (day, currency), amount in change.changes.items()
     ]
     return _by_currency([*unmoved, *moved])
 
@@ -184,7 +209,7 @@ def _by_currency(amounts: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
     return sums
 
 
-def _failure(source: Source, now: datetime, before: SourceState, error: Exception, seconds: float) -> Failure:
+def _failure(source: Source, now: datetime, before: SourceState, error: BaseException, seconds: float) -> Failure:
     """What to remember of a failed poll: its reason, its sentence without secrets, and when to try again."""
     reason, message, hint, retry_after = STORE_ERROR, str(error), None, None
     if isinstance(error, SourceError):
@@ -194,7 +219,7 @@ def _failure(source: Source, now: datetime, before: SourceState, error: Exceptio
         reason, message = Unavailable.reason, f"unexpected {type(error).__name__}: {error}"
         hint = "this is a bug in the provider; --debug logs where"
     again = schedule.after_failure(source, now, reason, before.failures_in_row, retry_after)
-    return Failure(now, again, reason, log.masked(message), hint, seconds)
+    return Failure(now, again, reason, log.masked(message), hint and log.masked(hint), seconds)
 
 
 def _say_failure(source: Source, before: SourceState, failure: Failure) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -15,13 +16,16 @@ from exporter.analysis.reach import ended, reach
 from exporter.clock import Clock
 from exporter.costs import Cost, CostTable, dimension, engine
 from exporter.costs.money import text
+from exporter.errors import StoreError
 from exporter.metrics.catalog import LINE
 from exporter.metrics.exposition import render
 from exporter.metrics.families import Picture, SourceView, families, sizes
-from exporter.periods import ALWAYS, DAY, Grain, Month, Window, day_of, midnight, next_settling
+from exporter.periods import ALWAYS, DAY, Grain, Month, Window, day_of, midnight
 from exporter.polling.sources import Paths, Source
 from exporter.store.lake import Lake
 from exporter.store.state import SourceState, State
+
+_log = logging.getLogger(__name__)
 
 _GRACE = timedelta(hours=1)
 _CUBE_DAYS = 62
@@ -36,11 +40,14 @@ def publish(sources: Sequence[Source], paths: Paths, state: State, clock: Clock,
         remembered = states.get(source.name)
         if remembered is None or _too_old(source, remembered, now):
             continue
-        view = _view(source, remembered, lake, now, basis)
-        if view is not None:
-            view = _folded(source, view, state, now)
-            views.append(view)
-            shown.append((source, remembered, view))
+        try:
+            view = _view(source, remembered, lake, now, basis)
+            if view is not None:
+                view = _folded(source, view, state, now)
+                views.append(view)
+                shown.append((source, remembered, view))
+        except StoreError as error:  # a damaged file of one source leaves the others whole
+            _log.error("a source cannot be shown", extra={"fields": {"source": source.name, "error": error}})
     picture = Picture(now, views, state.accounts())
     change, expiry = _clock_events(shown, now)
     manifest = snapshot.Manifest(
@@ -50,7 +57,7 @@ def publish(sources: Sequence[Source], paths: Paths, state: State, clock: Clock,
         sources={view.name: _said(view, now) for view in views},
         generation=lake.generation,
     )
-    cube = _cube(lake, paths, now, [source.name for source in sources])
+    cube = _cube(lake, paths, now, [view.name for view in views])
     return snapshot.publish(paths.snapshots, manifest, render(families(picture)), _check(picture, lake), cube)
 
 
@@ -60,7 +67,10 @@ def _too_old(source: Source, remembered: SourceState, now: datetime) -> bool:
 
 def _view(source: Source, remembered: SourceState, lake: Lake, now: datetime, basis: Cost) -> SourceView | None:
     days = lake.read(ALWAYS, sources=[source.name])
-    reached = reach(days, now, source.settles_after, remembered.estimated)
+    read = remembered.last_success or now
+    # An API that answered for a day without charges has said that there are none; a file has said nothing of it.
+    answered = lake.coverage(source.name) if source.spec.history is not None else None
+    reached = reach(days, now, read, source.settles_after, remembered.estimated, answered.end if answered else None)
     if reached is None:
         return None
     hours = lake.read(ALWAYS, Grain.HOUR, [source.name]) if source.hours else None
@@ -94,9 +104,8 @@ def _clock_events(
 ) -> tuple[datetime, datetime | None]:
     """When the content changes by the clock alone, and when it would begin to lie."""
     month = Month.containing(now).window().end
-    settling = [next_settling(now, source.settles_after) for source, _, _ in shown]
     ages = [s.last_success + source.max_age for source, s, _ in shown if s.last_success]
-    return min([month, *settling, *ages]), (min(ages) + _GRACE if ages else None)
+    return min([month, *ages]), (min(ages) + _GRACE if ages else None)
 
 
 def _said(view: SourceView, now: datetime) -> dict[str, Any]:
@@ -114,13 +123,13 @@ def _check(picture: Picture, lake: Lake) -> dict[str, Any]:
     """check.json: totals by window × provider × account × service, and how fresh they are."""
     month = Month.containing(picture.now)
     windows = {"month_to_date": month.window(), "previous_month": month.previous().window()}
-    charges = lake.read(windows["previous_month"].join(windows["month_to_date"]))
     names = [view.name for view in picture.sources]
+    charges = lake.read(windows["previous_month"].join(windows["month_to_date"]), sources=names)
     return {
         "schema": snapshot.SCHEMA,
         "now": picture.now.isoformat(),
         "sources": {view.name: _said(view, picture.now) for view in picture.sources},
-        "totals": {name: _totals(charges.during(window).where(source=names)) for name, window in windows.items()},
+        "totals": {name: _totals(charges.during(window)) for name, window in windows.items()},
     }
 
 

@@ -12,6 +12,7 @@ from exporter.polling.sources import Source
 from exporter.store.state import SourceState
 
 _FIRST_RETRY = timedelta(minutes=1)
+_STEP = timedelta(hours=1)
 _SOON = frozenset({Throttled.reason, Unavailable.reason, WORKER_DIED, STORE_ERROR})
 
 REOPENED_UNTIL = 10
@@ -30,6 +31,8 @@ def next_due(source: Source, state: SourceState | None, now: datetime) -> dateti
     """When a source is due; now where it was never asked, or never asked what the configuration says now."""
     if state is None or state.next_due is None or state.asked_as != source.fingerprint:
         return now
+    if state.last_attempt is not None and state.last_attempt > now + _STEP:
+        return now  # the clock was ahead when it was written; waiting for that time could take years
     return state.next_due
 
 
@@ -51,7 +54,7 @@ def after_failure(
     if reason not in _SOON:
         return regular
     if retry_after is not None:
-        return max(now + _FIRST_RETRY, now + retry_after)
+        return min(regular, max(now + _FIRST_RETRY, now + retry_after))
     return min(regular, now + _FIRST_RETRY * int(2 ** min(failures_in_row, 16)))
 
 

@@ -25,7 +25,7 @@ from exporter.config.schema import Config
 from exporter.costs import Cost, engine
 from exporter.errors import CloudspendError, StoreError
 from exporter.periods import Window
-from exporter.polling.poll import poll
+from exporter.polling.poll import backfill, poll
 from exporter.polling.publish import publish
 from exporter.polling.sources import Paths, Registry, Source, resolve
 from exporter.store.lake import Lake
@@ -58,7 +58,9 @@ def run(
     outcomes: dict[str, Outcome] = {}
     with exclusive(paths.writer_lock), State(paths.state) as state:
         lake = Lake(paths.lake)
-        lake.repair()
+        for name in lake.repair():
+            _log.error("a stored month was damaged and is read again", extra={"fields": {"source": name}})
+            state.ask_again(name)
         if not polled:
             publish(everything, paths, state, clock, Cost(config.cost.basis))
             return outcomes
@@ -112,7 +114,9 @@ def _polls(
         rivals = [other.name for other in everything if other is not source]
         try:
             with State(paths.state) as state:  # a SQLite connection belongs to its thread
-                return poll(source, lake, state, clock, window, rivals)
+                if window is not None:
+                    return backfill(source, lake, state, clock, window, rivals)
+                return poll(source, lake, state, clock, rivals)
         except MemoryError:
             # Nothing that runs now can be relied on, least of all tidying up. What is stored is whole.
             os.write(2, b"out of memory\n")

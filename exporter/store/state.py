@@ -216,6 +216,19 @@ class State:
                 ),
             )
 
+    def backfilled(self, source: str, rows: int) -> None:
+        """Remember how many rows a source has after a back-fill; everything else is the regular polls' to say."""
+        with self._writing():
+            self._db.execute("INSERT OR IGNORE INTO sources (source) VALUES (?)", (source,))
+            self._db.execute("UPDATE sources SET rows = ? WHERE source = ?", (rows, source))
+
+    def ask_again(self, source: str) -> None:
+        """Let a source be due now, and be read whole: what it had stored was lost."""
+        with self._writing():
+            self._db.execute(
+                "UPDATE sources SET next_due = NULL, asked_as = NULL, stored_as = NULL WHERE source = ?", (source,)
+            )
+
     def fail(self, source: str, failure: Failure) -> None:
         """Remember that the poll of a source failed, and why."""
         with self._writing():

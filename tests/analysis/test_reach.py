@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from exporter.analysis.reach import Reach, common_day, reach
 from exporter.costs import CostTable
@@ -15,6 +16,10 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
+def read(table: CostTable, now: str, *more: Any, **named: Any) -> Reach | None:
+    return reach(table, at(now), at(now), *more, **named)
+
+
 def days(first: str, last: str) -> CostTable:
     start, end = date.fromisoformat(first), date.fromisoformat(last)
     count = (end - start).days + 1
@@ -22,26 +27,26 @@ def days(first: str, last: str) -> CostTable:
 
 
 def test_the_latest_settled_day_ended_settles_after_ago() -> None:
-    found = reach(days("2024-09-01", "2024-09-20"), at("2024-09-20T12:00:00"), TWO_DAYS)
+    found = read(days("2024-09-01", "2024-09-20"), "2024-09-20T12:00:00", TWO_DAYS)
     assert found is not None
     assert found.latest_day == date(2024, 9, 17)
     assert found.newest == at("2024-09-21T00:00:00")
 
 
 def test_a_day_that_the_provider_estimates_has_not_settled_nor_those_after_it() -> None:
-    found = reach(days("2024-09-01", "2024-09-20"), at("2024-09-20T12:00:00"), TWO_DAYS, [date(2024, 9, 15)])
+    found = read(days("2024-09-01", "2024-09-20"), "2024-09-20T12:00:00", TWO_DAYS, [date(2024, 9, 15)])
     assert found is not None
     assert found.latest_day == date(2024, 9, 14)
 
 
 def test_data_that_stops_early_ends_the_settled_days_early() -> None:
-    found = reach(days("2024-09-01", "2024-09-10"), at("2024-09-20T12:00:00"), TWO_DAYS)
+    found = read(days("2024-09-01", "2024-09-10"), "2024-09-20T12:00:00", TWO_DAYS)
     assert found is not None
     assert found.latest_day == date(2024, 9, 10)
 
 
 def test_before_any_day_has_settled_there_is_no_latest_day() -> None:
-    found = reach(days("2024-09-20", "2024-09-20"), at("2024-09-20T12:00:00"), TWO_DAYS)
+    found = read(days("2024-09-20", "2024-09-20"), "2024-09-20T12:00:00", TWO_DAYS)
     assert found is not None
     assert found.settled is None
     assert found.latest_day is None
@@ -49,25 +54,42 @@ def test_before_any_day_has_settled_there_is_no_latest_day() -> None:
 
 def test_a_month_long_fee_proves_nothing_about_the_days_until_its_end() -> None:
     fee = CostTable.of([row("2024-09-01", "100", end=at("2024-10-01T00:00:00"))])
-    found = reach(fee, at("2024-09-20T12:00:00"), TWO_DAYS)
+    found = read(fee, "2024-09-20T12:00:00", TWO_DAYS)
     assert found is not None
     assert found.newest == at("2024-09-02T00:00:00")
 
 
 def test_charges_of_the_future_do_not_reach_into_it() -> None:
-    found = reach(days("2024-09-01", "2024-09-30"), at("2024-09-10T12:00:00"), TWO_DAYS)
+    found = read(days("2024-09-01", "2024-09-30"), "2024-09-10T12:00:00", TWO_DAYS)
     assert found is not None
     assert found.newest == at("2024-09-11T00:00:00")
 
 
 def test_a_month_is_closed_once_its_last_day_has_settled() -> None:
     table = days("2024-09-01", "2024-10-03")
-    closed = {hour: reach(table, at(hour), TWO_DAYS) for hour in ("2024-10-02T23:59:59", "2024-10-03T00:00:00")}
+    closed = {hour: read(table, hour, TWO_DAYS) for hour in ("2024-10-02T23:59:59", "2024-10-03T00:00:00")}
     assert [each.previous_month_closed for each in closed.values() if each] == [False, True]
 
 
+def test_a_day_that_was_read_too_early_has_not_settled_however_late_it_is() -> None:
+    table = days("2024-09-01", "2024-09-20")
+    found = reach(table, at("2024-10-20T00:00:00"), at("2024-09-20T12:00:00"), TWO_DAYS)
+    assert found is not None
+    assert found.latest_day == date(2024, 9, 17)
+    assert not found.previous_month_closed
+
+
+def test_days_that_were_answered_for_without_charges_settle_too() -> None:
+    fee = CostTable.of([row("2024-09-01", "100")])
+    quiet = read(fee, "2024-09-20T12:00:00", TWO_DAYS, answered=at("2024-09-21T00:00:00"))
+    silent = read(fee, "2024-09-20T12:00:00", TWO_DAYS)
+    assert quiet is not None
+    assert silent is not None
+    assert (quiet.latest_day, silent.latest_day) == (date(2024, 9, 17), date(2024, 9, 1))
+
+
 def test_no_charges_have_no_reach() -> None:
-    assert reach(CostTable.nothing(), at("2024-09-01T00:00:00"), TWO_DAYS) is None
+    assert read(CostTable.nothing(), "2024-09-01T00:00:00", TWO_DAYS) is None
 
 
 def test_the_common_day_is_settled_everywhere_and_old_bills_do_not_hold_it_back() -> None:

@@ -14,7 +14,7 @@ from exporter.clock import Clock
 from exporter.costs import Ask, Bill, Cost, CostRow, CostTable, Scope
 from exporter.errors import SourceError
 from exporter.periods import Window
-from exporter.polling.poll import poll
+from exporter.polling.poll import backfill, poll
 from exporter.polling.publish import publish
 from exporter.polling.sources import Paths, Source
 from exporter.providers import Meter, Options, Provider, ProviderSpec
@@ -101,7 +101,9 @@ class House:
             self.providers[name].answer = answer
         with self.state() as state:
             rivals = [other for other in self.sources if other != name]
-            return poll(self.sources[name], self.lake, state, self.clock, window, rivals)
+            if window is not None:
+                return backfill(self.sources[name], self.lake, state, self.clock, window, rivals)
+            return poll(self.sources[name], self.lake, state, self.clock, rivals)
 
     def publish(self) -> Snapshot:
         with self.state() as state:

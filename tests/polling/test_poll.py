@@ -12,7 +12,8 @@ import pytest
 from exporter import log
 from exporter.costs import Ask, Bill, CostTable, Note, Scope
 from exporter.errors import AccessDenied, BadData, NotReady, Throttled
-from exporter.periods import ALWAYS, Grain, Window
+from exporter.periods import ALWAYS, Grain, Month, Window
+from exporter.polling import schedule
 from exporter.store.state import Failure, Success
 from tests.costs.rows import row
 from tests.polling.house import HOUR, House, at, full
@@ -185,9 +186,81 @@ def test_two_routes_to_one_billing_account_are_refused_for_the_days_both_bill(ho
     refused = house.poll("b")
     assert isinstance(refused, Failure)
     assert refused.reason == "bad_data"
-    assert "billing account 1111 of aws is already billed by source 'a', 2024-09-01 among others" in refused.message
+    assert (
+        "billing account 1111 of aws is already billed by source 'a', 2024-09-01 in the bill of 2024-09"
+        in refused.message
+    )
     assert isinstance(house.poll("c"), Success)
     assert isinstance(house.poll("a"), Success), "a source is no rival of its own"
+
+
+def test_a_back_fill_says_nothing_about_the_present(house: House) -> None:
+    estimated = frozenset({date(2024, 9, 15)})
+    house.add("a", full(row("2024-01-05", "1"), row("2024-09-14", "2"), estimated=estimated))
+    house.poll("a")
+    house.poll("a", AccessDenied("no"))
+    with house.state() as state:
+        before = state.source("a")
+    january = Window.of_days(date(2023, 1, 1), date(2023, 2, 1))
+    outcome = house.poll("a", full(row("2023-01-05", "4")), window=january)
+    assert isinstance(outcome, Success)
+    with house.state() as state:
+        after = state.source("a")
+    assert after == replace(before, rows=3)
+    assert house.lake.read(ALWAYS).sum() == 7
+
+
+def test_a_back_fill_restates_nothing(house: House) -> None:
+    house.add("a", full(row("2024-09-01", "1")))
+    house.poll("a")
+    house.poll("a", window=Window.of_days(date(2022, 1, 1), date(2022, 2, 1)))
+    outcome = house.poll("a", full(row("2024-09-01", "1"), row("2022-01-01", "9")))
+    assert isinstance(outcome, Success)
+    assert outcome.restated == {"USD": 0}
+
+
+def test_a_credit_of_one_bill_for_a_day_of_another_is_no_second_route(house: House) -> None:
+    bills = {"sep": Month(2024, 9), "oct": Month(2024, 10)}
+    for name, month in bills.items():
+        charge = row("2024-09-15", "1", billing_account="1111", billing_month=month)
+        scope = Scope(ALWAYS, billing=(month,))
+        house.add(name, lambda _ask, charge=charge, scope=scope: Bill(CostTable.of([charge]), (scope,)))
+        assert isinstance(house.poll(name), Success)
+    assert house.lake.read(ALWAYS).sum() == 2
+
+
+def test_a_provider_that_exits_is_a_failure_like_any_other(house: House) -> None:
+    def leave(_ask: Ask) -> Bill:
+        raise SystemExit(0)
+
+    house.add("a", leave)
+    outcome = house.poll("a")
+    assert isinstance(outcome, Failure)
+    assert outcome.message == "unexpected SystemExit: 0"
+
+
+def test_the_same_rounded_amounts_are_counted_once_however_often_they_are_read(house: House) -> None:
+    house.add("a", full(row("2024-09-01", "1"), rounded=5))
+    house.poll("a")
+    house.poll("a")
+    with house.state() as state:
+        counted = {counter.name: counter.value for counter in state.counters()}
+    assert counted["cloudspend_source_rounded_values_total"] == 5
+
+
+def test_a_damaged_month_is_read_again(house: House) -> None:
+    house.add("a", full(row("2024-08-01", "1"), row("2024-09-01", "2")))
+    house.poll("a")
+    for path in house.lake.folder.rglob("*-2024-08.parquet"):
+        path.unlink()
+    for path in house.lake.folder.glob("grain=*/*/month=2024-08/bill.parquet"):
+        path.write_bytes(b"damaged")
+    assert house.lake.repair() == ("a",)
+    with house.state() as state:
+        state.ask_again("a")
+        assert schedule.due([house.sources["a"]], state.sources(), house.now)
+    house.poll("a")
+    assert house.lake.read(ALWAYS).sum() == 3
 
 
 def test_notes_and_account_names_and_roundings_are_remembered(house: House) -> None:

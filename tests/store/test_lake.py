@@ -108,6 +108,37 @@ def test_coverage_grows_with_what_was_covered(lake: Lake) -> None:
     assert lake.coverage("b") is None
 
 
+def test_a_file_answers_for_its_billing_months_on_whatever_days_their_charges_lie(lake: Lake) -> None:
+    september, october = Month(2024, 9), Month(2024, 10)
+    first = [row("2024-09-15", "10"), row("2024-09-30", "5")]
+    lake.replace("a", Bill(CostTable.of(first), (Scope(ALWAYS, billing=(september,)),)))
+    late = [row("2024-09-15", "-3", billing_month=october), row("2024-10-01", "1")]
+    lake.replace("a", Bill(CostTable.of(late), (Scope(ALWAYS, billing=(october,)),)))
+    assert stored(lake, "billing_month") == {("2024-09",): 15, ("2024-10",): -2}
+    lake.replace("a", Bill(CostTable.of(late[1:]), (Scope(ALWAYS, billing=(october,)),)))
+    assert stored(lake, "month") == {("2024-09",): 15, ("2024-10",): 1}
+    assert lake.coverage("a") == september.window().join(october.window())
+
+
+def test_a_damaged_version_is_restored_from_the_second_tree(lake: Lake) -> None:
+    lake.replace("a", bill(row("2024-09-01", "1")))
+    lake.replace("b", bill(row("2024-09-01", "2")))
+    [version] = (lake.folder / "versions").glob("*-a-*")
+    version.unlink()
+    assert lake.read(ALWAYS, sources=["b"]).sum() == 2, "one damaged source hurts no other"
+    assert lake.repair() == ()
+    assert lake.read(ALWAYS).sum() == 3
+
+
+def test_what_cannot_be_restored_is_named_and_dropped_rather_than_served(lake: Lake) -> None:
+    lake.replace("a", bill(row("2024-09-01", "1"), row("2024-10-01", "2"), window=AUTUMN))
+    for path in (*(lake.folder / "versions").glob("*-2024-10.parquet"), *lake.folder.glob("grain=*/*/month=2024-10/*")):
+        os.truncate(path, 100)
+    assert lake.repair() == ("a",)
+    assert stored(lake, "month") == {("2024-09",): 1}
+    assert lake.repair() == ()
+
+
 def test_another_engine_reads_the_current_bill_in_place(lake: Lake) -> None:
     lake.replace("a", bill(row("2024-09-01", "1"), row("2024-10-01", "2"), window=AUTUMN))
     lake.replace("a", bill(row("2024-09-01", "5")))
