@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -22,12 +23,22 @@ PORT = 9753
     show_default=True,
     help="HOST:PORT to serve on; no host means every address, port 0 a free port.",
 )
+@click.option(
+    "--web.config.file",
+    "web_config",
+    type=click.Path(path_type=Path),
+    help="TLS, users and headers, in a file such as Prometheus' own exporters take. Read again when it changes.",
+)
 @click.pass_obj
-def serve(debug: bool, file: Path | None, address: str, *, demo: bool) -> None:  # noqa: FBT001  click passes it
-    """Poll the sources and serve /metrics.
+def serve(debug: bool, file: Path | None, address: str, web_config: Path | None, *, demo: bool) -> None:  # noqa: FBT001  click passes it
+    """Poll the sources and serve /metrics. SIGHUP or POST /-/reload reads the configuration again.
 
     \b
     cloudspend serve --demo
     cloudspend serve --config cloudspend.yml --web.listen-address 127.0.0.1:9753
+    cloudspend serve --config cloudspend.yml --web.config.file web.yml
     """
-    app.serve(chosen(file, demo=demo), address, Clock.from_environment(), debug=debug)
+    again = partial(chosen, file, demo=demo) if file or not demo else None
+    app.serve(
+        chosen(file, demo=demo), address, Clock.from_environment(), read=again, web_config=web_config, debug=debug
+    )

@@ -150,6 +150,46 @@ class Lake:
             self.sweep()
             return tuple(sorted(sources))
 
+    def sources(self) -> dict[str, int]:
+        """Every source that has charges stored, with its rows."""
+        found: dict[str, int] = {}
+        for key, version in self._manifest().months.items():
+            source = key.split("/")[1].partition("=")[2]
+            found[source] = found.get(source, 0) + version.rows
+        return found
+
+    def check(self) -> list[str]:
+        """What is wrong with the stored files, a sentence each: every file is read whole and compared."""
+        wrong = []
+        for key, version in sorted(self._manifest().months.items()):
+            path = self._versions / version.file
+            if not path.exists():
+                wrong.append(f"{key}: {path.name} is missing")
+            elif _digest(path) != version.sha256:
+                wrong.append(f"{key}: {path.name} is not the file that was written")
+        return wrong
+
+    def forget(self, source: str) -> int:
+        """Drop all that is stored of a source; how many rows that was."""
+        with self._writing():
+            manifest = self._manifest()
+            months = {key: version for key, version in manifest.months.items() if f"/source={source}/" not in key}
+            rows = sum(version.rows for key, version in manifest.months.items() if key not in months)
+            coverage = {name: edges for name, edges in manifest.coverage.items() if name != source}
+            if months != manifest.months or coverage != manifest.coverage:
+                self._commit(_Manifest(manifest.generation + 1, months, coverage))
+            return rows
+
+    def copy_to(self, folder: Path) -> None:
+        """A copy of what is stored now, whole by itself."""
+        with self._writing():
+            manifest = self._manifest()
+            versions = folder / "versions"
+            versions.mkdir(parents=True)
+            for version in manifest.months.values():
+                shutil.copyfile(self._checked(version), versions / version.file)
+            Lake(folder)._commit(manifest)  # noqa: SLF001  the same class
+
     def _restored(self, key: str, version: _Version) -> bool:
         """Whether a version is there whole, from the second tree if need be."""
         path, twin = self._versions / version.file, self.folder / key / "bill.parquet"

@@ -10,7 +10,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -228,6 +228,24 @@ class State:
             self._db.execute(
                 "UPDATE sources SET next_due = NULL, asked_as = NULL, stored_as = NULL WHERE source = ?", (source,)
             )
+
+    def forget(self, source: str) -> None:
+        """Forget all that is remembered of a source."""
+        with self._writing():
+            for table in ("sources", "counters", "shown", "pages"):
+                self._db.execute(f"DELETE FROM {table} WHERE source = ?", (source,))
+
+    def check(self) -> list[str]:
+        """What SQLite finds wrong with the file, a sentence each."""
+        return [str(row[0]) for row in self._read("PRAGMA integrity_check") if row[0] != "ok"]
+
+    def copy_to(self, path: Path) -> None:
+        """A copy of the file as it is now, taken while others may go on writing."""
+        try:
+            with closing(sqlite3.connect(path)) as copy:
+                self._db.backup(copy)
+        except sqlite3.Error as error:
+            raise StoreError(f"{path}: cannot be written: {error}") from error
 
     def fail(self, source: str, failure: Failure) -> None:
         """Remember that the poll of a source failed, and why."""

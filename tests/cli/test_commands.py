@@ -234,3 +234,18 @@ def test_every_command_has_help(words: tuple[str, ...], tmp_path: Path) -> None:
     done = cloudspend(*words, "--help", folder=tmp_path)
     assert done.returncode == 0
     assert done.stdout.startswith("Usage:")
+
+
+def test_without_a_cost_the_answer_is_on_the_primary_basis_as_in_the_metrics(folder: Path) -> None:
+    config = (folder / "cloudspend.yml").read_text()
+    (folder / "effective.yml").write_text(f"cost: {{basis: effective}}\n{config}")
+    words = ("costs", "--config", "effective.yml", "--start", "2024-09-01", "--end", "2024-10-02", "--format", "json")
+    shown = json.loads(cloudspend(*words, folder=folder).stdout)
+    # Oracle's bill has no EffectiveCost worth the name, so its billed cost stands in.
+    assert {line["provider"]: line["cost"] for line in shown} == {
+        "aws": "13",
+        "azure": "1.97651418586",
+        "oci": "0.53707392473",
+    }
+    asked = json.loads(cloudspend(*words, "--cost", "effective", folder=folder).stdout)
+    assert {line["provider"]: line["cost"] for line in asked}["oci"] == "0"
