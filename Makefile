@@ -44,10 +44,10 @@ check: $(STAMP) ## Format, lint, types, layers
 	$(BIN)/lint-imports
 
 golden: $(STAMP) ## Rewrite golden files; read the diff
-	$(BIN)/python -m pytest -q tests/golden --update-golden
+	$(BIN)/python -m pytest -q tests/golden tests/docs/test_console.py --update-golden
 
 docs: $(STAMP) ## Rewrite generated files
-	$(BIN)/cloudspend config schema > config.schema.json
+	$(BIN)/python scripts/docs.py
 
 bench: $(STAMP) ## Measure, side by side with peers
 	$(BIN)/python -m benchmarks

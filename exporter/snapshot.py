@@ -33,7 +33,7 @@ class Manifest:
 
     made: datetime
     next_change_at: datetime | None = None
-    """When its content changes by the clock alone: a day settles, a month begins, data becomes too old."""
+    """When its content changes by the clock alone: a month begins, data becomes too old."""
     expires_at: datetime | None = None
     """From then on it would lie: serve the live part alone."""
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -73,8 +73,8 @@ def metrics() -> str:
         table(("label", "holds"), [(f"`{name}`", LABELS[name]) for name in LABELS if name in used]),
         "No label is empty.",
         "## From the bill",
-        "Rendered by the worker after a poll, and when a day settles or a month begins. They are withdrawn when the"
-        " last good poll of their source is older than its `max_age`.",
+        "Rendered by the worker after a poll, and when a month begins. They are withdrawn when the last good poll of"
+        " their source is older than its `max_age`.",
         *map(family, stored),
         "## Live",
         "Written by the daemon from its state file at each change, so a worker that dies cannot leave"

@@ -19,8 +19,8 @@ from exporter.store.state import Failure, Success
 
 @click.command()
 @configuration
-@click.option("--start", type=click.DateTime(["%Y-%m-%d"]), help="Back-fill from this UTC day on.")
-@click.option("--end", type=click.DateTime(["%Y-%m-%d"]), help="… to this UTC day, excluded.  [default: tomorrow]")
+@click.option("--start", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="Back-fill from this UTC day on.")
+@click.option("--end", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="… to this UTC day, excluded.  [default: tomorrow]")
 @click.option("--providers", help="Only these sources: names, provider modules or provider labels, comma separated.")
 def collect(
     file: Path | None, start: datetime | None, end: datetime | None, providers: str | None, *, demo: bool

@@ -16,7 +16,7 @@ from exporter.clock import Clock
 from exporter.costs import REFUND, ChargeCategory, Cost, CostLine, CostTable, dimension, engine, text
 from exporter.costs.money import add
 from exporter.errors import CloudspendError
-from exporter.periods import ALWAYS, DAY, Month, Window, day_of
+from exporter.periods import ALWAYS, DAY, Grain, Month, Window, day_of
 from exporter.polling.sources import Paths
 from exporter.store.lake import Lake
 
@@ -25,8 +25,8 @@ _EXCLUDABLE = (*(category.lower() for category in ChargeCategory), REFUND)
 
 @click.command()
 @configuration
-@click.option("--start", type=click.DateTime(["%Y-%m-%d"]), help="From this UTC day on.  [default: this month]")
-@click.option("--end", type=click.DateTime(["%Y-%m-%d"]), help="To this UTC day, excluded.  [default: tomorrow]")
+@click.option("--start", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="From this UTC day on.  [default: this month]")
+@click.option("--end", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="To this UTC day, excluded.  [default: tomorrow]")
 @click.option("--days", type=click.IntRange(min=1), help="The last so many UTC days, today included.")
 @click.option("--provider", help="Only these provider labels, comma separated: aws, azure, gcp …")
 @click.option(
@@ -34,7 +34,7 @@ _EXCLUDABLE = (*(category.lower() for category in ChargeCategory), REFUND)
     default="provider",
     show_default=True,
     help="Group by: provider, service, region, account, charge_category, day, month, billing_month, source, invoice,"
-    " commitment_status, tag:KEY; comma separated.",
+    " commitment_status, tag:KEY; comma separated. hour reads the last 14 days of sources that keep hours.",
 )
 @click.option("--cost", type=click.Choice([cost.value for cost in Cost]), help="Which amount.  [default: cost.basis]")
 @click.option(
@@ -70,7 +70,8 @@ def costs(
     # A source that left the configuration left the answers too; its history stays in the store.
     sources = [source.name for source in config.sources]
     lake = Lake(Paths(config.store.path).lake)
-    charges = lake.read(window, sources=sources)
+    grain = Grain.HOUR if "hour" in dimensions else Grain.DAY
+    charges = lake.read(window, grain, sources)
     if provider:
         charges = charges.where(provider=_words(provider))
     if exclude:
@@ -86,6 +87,11 @@ def costs(
     columns = [*dimensions, "currency", "cost", "rows"]
     totals = _totals(records, dimensions)
     click.echo(rendered(records, columns, Format(form), title=title, totals=totals, right=("cost", "rows")))
+    kept = {key for source in config.sources for key in source.tags}
+    for name in dimensions:
+        if name.startswith("tag:") and name[4:] not in kept:
+            hint = f"add {name[4:]!r} to the tags of a source"
+            click.echo(f"no source keeps the tag {name[4:]!r}, so every charge is 'none'. hint: {hint}", err=True)
     if not records:
         click.echo(
             "no charges stored for this question. hint: run 'cloudspend collect', or ask for other days", err=True

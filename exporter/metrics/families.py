@@ -27,6 +27,8 @@ class SourceView:
     reach: Reach
     settles_after: timedelta
     hours: CostTable | None = None
+    read: datetime | None = None
+    """When the source was last read successfully."""
     restated: Mapping[str, Decimal] | None = None
     unattributed: Mapping[str, Decimal] | None = None
     basis: Cost = Cost.BILLED
@@ -73,7 +75,7 @@ def _lines(picture: Picture) -> Iterator[Family]:
             daily += _samples(source, source.days.during(Window.of_day(source.reach.latest_day)))
         running += _samples(source, source.days.during(picture.month))
         previous += _samples(source, source.days.during(last_month))
-        hour = _latest_hour(source, picture.now)
+        hour = _latest_hour(source, min(picture.now, source.read or picture.now))
         if hour and source.hours is not None:
             hourly += _samples(source, source.hours.during(hour))
     yield _family("cloudspend_daily_cost", daily)
@@ -159,12 +161,12 @@ def _basis(source: SourceView) -> str:
     return str(Cost.BILLED) if source.unknown >= everyone else "mixed"
 
 
-def _latest_hour(source: SourceView, now: datetime) -> Window | None:
-    """The latest hour whose end lies `settles_after` back, of a source that has hours."""
+def _latest_hour(source: SourceView, read: datetime) -> Window | None:
+    """The latest hour that was read `settles_after` or more past its end, of a source that has hours."""
     span = source.hours.span() if source.hours is not None else None
     if span is None:
         return None
-    edge = min(now - source.settles_after, span.end).replace(minute=0, second=0, microsecond=0)
+    edge = min(read - source.settles_after, span.end).replace(minute=0, second=0, microsecond=0)
     return Window(edge - HOUR, edge)
 
 

@@ -79,6 +79,7 @@ def _view(source: Source, remembered: SourceState, lake: Lake, now: datetime, ba
         adapter=source.spec.name,
         days=days,
         hours=hours,
+        read=read,
         reach=reached,
         settles_after=source.settles_after,
         restated=remembered.restated,

@@ -40,6 +40,7 @@ def test_what_a_page_shows_is_what_comes_back(page: str, tmp_path: Path, update_
 
     answers = iter(answered([command for commands in typed for command in commands], tmp_path))
     came = ["".join(f"{command}\n{next(answers)}" for command in commands) for commands in typed]
+    assert "Traceback" not in "".join(came)
 
     if update_golden:
         written = iter(came)
