@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from exporter.cli.settings import chosen, configuration, one_shot_clock
+from exporter.cli.settings import DATE, chosen, configuration, one_shot_clock
 from exporter.clock import Clock
 from exporter.config.schema import Config
 from exporter.periods import DAY, Month, Window, day_of
@@ -19,8 +19,8 @@ from exporter.store.state import Failure, Success
 
 @click.command()
 @configuration
-@click.option("--start", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="Back-fill from this UTC day on.")
-@click.option("--end", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="… to this UTC day, excluded.  [default: tomorrow]")
+@click.option("--start", type=DATE, metavar="DAY", help="Back-fill from this UTC day on.")
+@click.option("--end", type=DATE, metavar="DAY", help="… to this UTC day, excluded.  [default: tomorrow]")
 @click.option("--providers", help="Only these sources: names, provider modules or provider labels, comma separated.")
 def collect(
     file: Path | None, start: datetime | None, end: datetime | None, providers: str | None, *, demo: bool

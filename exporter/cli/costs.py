@@ -11,7 +11,7 @@ import click
 
 from exporter.analysis.basis import Unknown, primary, unknown
 from exporter.cli.output import Format, Record, rendered
-from exporter.cli.settings import chosen, configuration, one_shot_clock
+from exporter.cli.settings import DATE, chosen, configuration, one_shot_clock
 from exporter.clock import Clock
 from exporter.costs import REFUND, ChargeCategory, Cost, CostLine, CostTable, dimension, engine, text
 from exporter.costs.money import add
@@ -25,8 +25,8 @@ _EXCLUDABLE = (*(category.lower() for category in ChargeCategory), REFUND)
 
 @click.command()
 @configuration
-@click.option("--start", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="From this UTC day on.  [default: this month]")
-@click.option("--end", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="To this UTC day, excluded.  [default: tomorrow]")
+@click.option("--start", type=DATE, metavar="DAY", help="From this UTC day on.  [default: this month]")
+@click.option("--end", type=DATE, metavar="DAY", help="To this UTC day, excluded.  [default: tomorrow]")
 @click.option("--days", type=click.IntRange(min=1), help="The last so many UTC days, today included.")
 @click.option("--provider", help="Only these provider labels, comma separated: aws, azure, gcp …")
 @click.option(

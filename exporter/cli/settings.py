@@ -19,6 +19,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT = "cloudspend.yml"
 ENVIRONMENT = "CLOUDSPEND_CONFIG"
 
+DATE = click.DateTime(["%Y-%m-%d"])
+"""A UTC day on the command line."""
+
 DEMO = """\
 store: {path: ./cloudspend-demo}
 sources:
