@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from exporter import log
@@ -17,8 +17,8 @@ from exporter.costs import Ask, Bill, CostTable, Scope
 from exporter.costs.money import add
 from exporter.errors import STORE_ERROR, BadData, SourceError, StoreError, Unavailable
 from exporter.normalise import names
-from exporter.periods import ALWAYS, Grain, Window, midnight, settled_until
-from exporter.polling import schedule
+from exporter.periods import ALWAYS, DAY, Grain, Window, day_of, midnight, settled_until
+from exporter.polling import finality, schedule
 from exporter.polling.ledger import Ledger
 from exporter.polling.sources import Source
 from exporter.store import Restatement
@@ -67,6 +67,7 @@ def poll(source: Source, lake: Lake, state: State, clock: Clock, rivals: Collect
         notes={note.subject: log.masked(note.text) for note in bill.notes},
     )
     state.succeed(source.name, succeeded)
+    _learn(source, lake, state, now)
     _say_success(source, before, succeeded, change)
     return succeeded
 
@@ -176,6 +177,17 @@ def _account_names(bill: Bill) -> dict[tuple[str, str], str]:
     given = {names.account(id): name for id, name in bill.accounts.items() if name}
     keys = (line.key for line in bill.costs.by("provider", "account").rows())
     return {(provider, account): given[account] for provider, account in keys if account in given}
+
+
+def _learn(source: Source, lake: Lake, state: State, now: datetime) -> None:
+    """Remember what this poll saw of the recent days, and how long such days turned out to move."""
+    since = day_of(now - finality.REMEMBERED)
+    recent = lake.read(Window.of_days(since, day_of(now) + DAY), sources=[source.name]).by("day").rows()
+    totals = {(date.fromisoformat(line.key[0]), line.currency): line.billed for line in recent}
+    known = state.vintages(source.name)
+    fresh = finality.news(totals, known, now)
+    moved = finality.observed([*known, *fresh], now)
+    state.keep_vintages(source.name, fresh, since, moved.total_seconds() if moved is not None else None)
 
 
 def _restated(

@@ -66,8 +66,25 @@ _MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX pages_by_source ON pages (source)
     """,
+    """
+    ALTER TABLE sources ADD COLUMN observed_settling REAL;   -- seconds, or null while too little was seen
+    CREATE TABLE vintages (         -- totals of recent days, as polls saw them change
+        source TEXT, day TEXT, currency TEXT, seen TEXT, billed TEXT NOT NULL,
+        PRIMARY KEY (source, day, currency, seen)
+    )
+    """,
 )
 """One script per schema version, forward only; the number applied is SQLite's `user_version`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vintage:
+    """The billed total of a day in one currency, as it was first seen at an instant."""
+
+    day: date
+    currency: str
+    seen: datetime
+    billed: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +105,8 @@ class SourceState:
     poll_seconds: float | None = None
     rows: int = 0
     folded: int = 0
+    observed_settling: float | None = None
+    """Seconds after their end that recent days kept moving."""
     estimated: frozenset[date] = frozenset()
     restated: Mapping[str, Decimal] = field(default_factory=dict)
     unattributed: Mapping[str, Decimal] = field(default_factory=dict)
@@ -232,7 +251,7 @@ class State:
     def forget(self, source: str) -> None:
         """Forget all that is remembered of a source."""
         with self._writing():
-            for table in ("sources", "counters", "shown", "pages"):
+            for table in ("sources", "counters", "shown", "pages", "vintages"):
                 self._db.execute(f"DELETE FROM {table} WHERE source = ?", (source,))
 
     def check(self) -> list[str]:
@@ -290,6 +309,22 @@ class State:
             if folded:
                 self._db.executemany("INSERT INTO shown VALUES (?, ?, ?, ?, ?)", [(source, *line) for line in lines])
             self._db.execute("UPDATE sources SET folded = ? WHERE source = ?", (folded, source))
+
+    def vintages(self, source: str) -> list[Vintage]:
+        """What polls have seen of the recent days of a source."""
+        rows = self._read("SELECT day, currency, seen, billed FROM vintages WHERE source = ? ORDER BY seen", source)
+        return [
+            Vintage(date.fromisoformat(day), currency, datetime.fromisoformat(seen), Decimal(billed))
+            for day, currency, seen, billed in rows
+        ]
+
+    def keep_vintages(self, source: str, vintages: Collection[Vintage], since: date, observed: float | None) -> None:
+        """Add what a poll saw, drop days before `since`, and remember for how many seconds days keep moving."""
+        with self._writing():
+            rows = [(source, v.day.isoformat(), v.currency, v.seen.isoformat(), text(v.billed)) for v in vintages]
+            self._db.executemany("INSERT OR REPLACE INTO vintages VALUES (?, ?, ?, ?, ?)", rows)
+            self._db.execute("DELETE FROM vintages WHERE source = ? AND day < ?", (source, since.isoformat()))
+            self._db.execute("UPDATE sources SET observed_settling = ? WHERE source = ?", (observed, source))
 
     def page(self, key: str, now: datetime) -> bytes | None:
         """A page that is still fresh, or None."""
@@ -377,6 +412,7 @@ def _source(row: sqlite3.Row) -> SourceState:
         poll_seconds=row["poll_seconds"],
         rows=row["rows"],
         folded=row["folded"],
+        observed_settling=row["observed_settling"],
         estimated=frozenset(map(date.fromisoformat, json.loads(row["estimated"]))),
         notes=json.loads(row["notes"]),
         **amounts,

@@ -12,7 +12,7 @@ import pytest
 from exporter import log
 from exporter.costs import Ask, Bill, CostTable, Note, Scope
 from exporter.errors import AccessDenied, BadData, NotReady, Throttled
-from exporter.periods import ALWAYS, Grain, Month, Window
+from exporter.periods import ALWAYS, DAY, Grain, Month, Window, midnight
 from exporter.polling import schedule
 from exporter.store.state import Failure, Success
 from tests.costs.rows import row
@@ -261,6 +261,22 @@ def test_a_damaged_month_is_read_again(house: House) -> None:
         assert schedule.due([house.sources["a"]], state.sources(), house.now)
     house.poll("a")
     assert house.lake.read(ALWAYS).sum() == 3
+
+
+def test_how_long_days_move_is_learned_from_poll_to_poll(house: House) -> None:
+    def answer(ask: Ask) -> Bill:
+        days = Window.of_days(date(2024, 9, 1), house.now.date() + DAY).days()
+        rows = [row(str(day), "10" if house.now >= midnight(day) + 72 * HOUR else "8") for day in days]
+        return Bill(CostTable.of(rows).during(ask.window), (Scope(ask.window),))
+
+    house.now = at("2024-09-01T12:00:00")
+    house.add("a", answer)
+    for _ in range(28):
+        house.poll("a")
+        house.now += DAY
+    with house.state() as state:
+        # A day is 72 hours old at midnight, and the poll at noon is the first to see it.
+        assert state.source("a").observed_settling == (60 * HOUR).total_seconds()
 
 
 def test_notes_and_account_names_and_roundings_are_remembered(house: House) -> None:
