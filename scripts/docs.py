@@ -44,6 +44,8 @@ LABELS: Mapping[str, str] = MappingProxyType(
         " account, service and region",
         "charge_category": ", ".join(f"`{category.lower()}`" for category in ChargeCategory),
         "currency": "ISO 4217: `USD`, `EUR`. Amounts of two currencies are never added",
+        "from_currency": "currency of the bill",
+        "to_currency": "the reporting currency",
         "reason": "why something failed; [below](#values-of-reason)",
         "adapter": "provider module that reads the source: `provider` in the configuration",
         "cost_basis": "amount that the money families show: `billed`, `effective`, `list`; `mixed` where some of the"
@@ -156,6 +158,7 @@ def configuration() -> str:
     parts = schema["$defs"]
     sections = []
     for key, value in schema["properties"].items():
+        value = next((one for one in (value, *value.get("anyOf", ())) if "$ref" in one), value)
         if "$ref" in value:
             part = parts[value["$ref"].rpartition("/")[2]]
             sections.append(f"## {key}\n\n{part['description']}\n\n{keys(part, part.get('required', ()))}")

@@ -1,6 +1,7 @@
 """The configuration: one YAML file, checked whole before anything starts.
 
 values.py       the kinds of value: Duration, LocalPath, PathPattern, …
+rates.py        a file of exchange rates
 schema.py       what a configuration says, as frozen models
 document.py     YAML as values that remember their line
 environment.py  ${NAME} and ${NAME:-default}
@@ -17,6 +18,7 @@ from exporter.config.load import dump, load, masked, read, restore
 from exporter.config.schema import (
     Config,
     CostSettings,
+    CurrencySettings,
     ProviderModels,
     SourceSettings,
     StoreSettings,
@@ -27,6 +29,7 @@ from exporter.config.values import Duration, LocalPath, MemorySize, PathPattern,
 __all__ = [
     "Config",
     "CostSettings",
+    "CurrencySettings",
     "Duration",
     "LocalPath",
     "MemorySize",

@@ -118,6 +118,9 @@ def _open_to_references(schema: Schema) -> Schema:
     for inside in ("items", "additionalProperties"):
         if isinstance(opened.get(inside), dict):
             opened[inside] = _or_reference(_open_to_references(opened[inside]))
+    if "patternProperties" in opened:
+        ones = opened["patternProperties"].items()
+        opened["patternProperties"] = {keys: _or_reference(_open_to_references(one)) for keys, one in ones}
     for inside in ("anyOf", "oneOf"):
         if inside in opened:
             opened[inside] = [_open_to_references(one) for one in opened[inside]]

@@ -28,6 +28,19 @@ class Mark(NamedTuple):
     column: int
 
 
+class Written(float):
+    """A number with a point, which remembers how it stands in the file: `1.10` and all digits of a long one."""
+
+    text: str
+
+    @classmethod
+    def read(cls, text: str) -> Written:
+        """The number that `text` is. ValueError where it is none."""
+        number = cls(text)
+        number.text = text
+        return number
+
+
 class Found(NamedTuple):
     """A problem and where it stands, so that a list of them sorts in the order of the file."""
 
@@ -107,7 +120,7 @@ _SCALARS: Mapping[str, Any] = {
     _TAG + "null": lambda _: None,
     _TAG + "bool": {"true": True, "false": False}.__getitem__,
     _TAG + "int": int,
-    _TAG + "float": float,
+    _TAG + "float": Written.read,
 }
 
 

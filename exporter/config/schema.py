@@ -7,7 +7,9 @@ that the validation context offers (`models`), so this module knows no provider.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
@@ -26,14 +28,25 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from exporter.config import rates as rates_files
 from exporter.config.suggest import known, suggestion
-from exporter.config.values import Duration, LocalPath, MemorySize, PathPattern, Slug, duration_text
+from exporter.config.values import (
+    CurrencyCode,
+    Duration,
+    ExchangeRate,
+    LocalPath,
+    MemorySize,
+    PathPattern,
+    Slug,
+    duration_text,
+)
 from exporter.costs import Cost
 from exporter.errors import ConfigError
 
 __all__ = [
     "Config",
     "CostSettings",
+    "CurrencySettings",
     "Duration",
     "LocalPath",
     "PathPattern",
@@ -91,6 +104,43 @@ class CostSettings(Settings):
 
     basis: Literal[Cost.BILLED, Cost.EFFECTIVE, Cost.LIST] = Cost.BILLED
     """billed: what the invoice says; effective: purchases spread over their use; list: before any discount."""
+
+
+class CurrencySettings(Settings):
+    """Shows all costs in one currency too, in families of their own. Costs in the currencies of the bills stay."""
+
+    reporting: CurrencyCode = "USD"
+    """The currency to convert into."""
+    rates: Mapping[CurrencyCode, ExchangeRate] = Field(default={}, json_schema_extra={"additionalProperties": False})
+    """What one unit of a currency is worth in the reporting currency: {EUR: 1.0834}. Read exactly."""
+    rates_file: LocalPath | None = None
+    """A CSV file date,currency,rate; the newest date up to today counts. Read again at every poll. A currency that
+    is in rates too has the rate given there."""
+
+    @field_validator("rates")
+    @classmethod
+    def _own_rate_is_one(cls, rates: Mapping[str, Decimal], info: ValidationInfo) -> Mapping[str, Decimal]:
+        own = info.data.get("reporting", "")
+        try:
+            rates_files.check_own(own, rates.get(own, Decimal(1)))
+        except ValueError as error:
+            problem = PydanticCustomError("own_rate", "{problem}", {"problem": str(error)})
+            detail = InitErrorDetails(type=problem, loc=(own,), input=None)
+            raise ValidationError.from_exception_data("rates", [detail]) from None
+        return rates
+
+    @field_validator("rates_file")
+    @classmethod
+    def _file_is_good(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        # Only where a person waits for the answer. A worker must not fail over a file that went bad since.
+        if path is not None and (info.context or {}).get("folder") is not None:
+            try:
+                rates_files.read(path, info.data.get("reporting", ""))
+            except ConfigError as error:
+                one = len(error.problems) == 1  # of several, the hints would hide what comes behind them
+                said = [str(problem if one else replace(problem, hint=None)) for problem in error.problems]
+                raise ValueError(f"{error.file}: {'; '.join(said)}") from None
+        return path
 
 
 class WorkerSettings(Settings):
@@ -216,6 +266,8 @@ class Config(Settings):
     """Where the history is kept."""
     cost: CostSettings = CostSettings()
     """Which of a charge's amounts the metrics show."""
+    currency: CurrencySettings | None = None
+    """One currency to show all costs in too; off unless given."""
     worker: WorkerSettings = WorkerSettings()
     """The process that polls."""
     sources: tuple[SourceSettings, ...] = Field(min_length=1)

@@ -5,6 +5,8 @@
     Slug           aws-prod                             the text
     LocalPath      ./data, /var/lib/cloudspend          an absolute Path
     PathPattern    ./bills/*.csv.gz, s3://bucket/key    an absolute text; a URL stays as it is
+    CurrencyCode   USD                                  the text
+    ExchangeRate   1.0834, "0.0028"                     an exact Decimal, never by way of a float
 
 Relative paths are relative to the folder of the configuration file. It comes in the validation context as `folder`;
 where there is none, as in a provider's unit tests, paths stay as written. A validator's ValueError is one sentence for
@@ -16,10 +18,14 @@ from __future__ import annotations
 import glob
 import re
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
+
+from exporter.config.document import Written
+from exporter.costs import money
 
 DURATION_PATTERN = r"^(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
 _UNITS = (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1))
@@ -156,3 +162,57 @@ LocalPath = Annotated[Path, BeforeValidator(_path), WithJsonSchema({"type": "str
 
 PathPattern = Annotated[str, AfterValidator(_pattern), WithJsonSchema({"type": "string", "minLength": 1})]
 """A file, folder or glob on this machine, made absolute like `LocalPath`, or a URL (`s3://…`), left as it is."""
+
+_CURRENCY = r"^[A-Z]{3}$"
+
+
+def currency_code(text: str) -> str:
+    """A currency by its ISO 4217 code, as bills and the `currency` label write it. ValueError for any other text."""
+    if not re.fullmatch(_CURRENCY, text):
+        raise ValueError(f"{text!r} is not a currency such as USD. hint: three capital letters, as in ISO 4217")
+    return text
+
+
+CurrencyCode = Annotated[str, AfterValidator(currency_code), WithJsonSchema({"type": "string", "pattern": _CURRENCY})]
+"""A currency: `USD`. That there is such a currency is not checked: bills invent some."""
+
+_RATE = r"^[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?$"
+_RATES = (Decimal("1E-12"), Decimal("1E12"))
+_LONGEST_RATE = 60  # characters; RATIO has as many digits
+
+
+def exchange_rate(text: str) -> Decimal:
+    """Read `1.0834` exactly. ValueError for what is no number above 0, or so far from 1 that it must be a slip."""
+    negative = text.startswith("-") and re.fullmatch(_RATE, text[1:], re.ASCII)
+    if not negative and (not re.fullmatch(_RATE, text, re.ASCII) or len(text) > _LONGEST_RATE):
+        raise ValueError(f"{text[:_LONGEST_RATE]!r} is not an exchange rate such as 1.0834")
+    rate = Decimal(text)
+    if negative or not rate:
+        raise ValueError(f"an exchange rate must be more than 0, not {text!r}")
+    if not _RATES[0] <= rate <= _RATES[1]:
+        raise ValueError(f"{text!r} is not an exchange rate between 10^-12 and 10^12")
+    return rate
+
+
+def _read_rate(value: object) -> Decimal:
+    if isinstance(value, Written):
+        return exchange_rate(value.text)
+    if isinstance(value, str):
+        return exchange_rate(value)
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return exchange_rate(format(value, "f") if isinstance(value, Decimal) else str(value))
+    raise ValueError("must be an exchange rate such as 1.0834")
+
+
+ExchangeRate = Annotated[
+    Decimal,
+    BeforeValidator(_read_rate),
+    PlainSerializer(money.text, return_type=str),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string", "pattern": _RATE}, {"type": "number", "exclusiveMinimum": 0}],
+            "examples": ["1.0834"],
+        }
+    ),
+]
+"""What one unit of a currency is worth in another: `1.0834`, with or without quotes, read digit by digit."""

@@ -25,10 +25,29 @@ class Spec:
     help: str
     unit: Literal["money", "seconds", "bytes", "ratio", ""] = ""
     live: bool = False
+    section: str = ""
+    """The section of the configuration that switches the family on; empty for one that is always there."""
 
 
-def _money(name: str, labels: tuple[str, ...], help: str) -> Spec:
-    return Spec(name, "gauge", labels, help, unit="money")
+def _money(name: str, labels: tuple[str, ...], help: str, section: str = "") -> Spec:
+    return Spec(name, "gauge", labels, help, unit="money", section=section)
+
+
+def _converted(name: str, original: str, labels: tuple[str, ...]) -> Spec:
+    help = (
+        f"{original}, converted into the reporting currency at cloudspend_exchange_rate. Without the money in"
+        " cloudspend_unconverted_cost. Only where the configuration has the section currency."
+    )
+    return _money(name, labels, help, section="currency")
+
+
+CONVERTED: Mapping[str, str] = MappingProxyType(
+    {
+        f"cloudspend_{window}_cost": f"cloudspend_converted_{window}_cost"
+        for window in ("daily", "common_day", "month_to_date", "previous_month")
+    }
+)
+"""Family in the currencies of the bills → the same in the reporting currency."""
 
 
 _SPECS: tuple[Spec, ...] = (
@@ -67,6 +86,33 @@ _SPECS: tuple[Spec, ...] = (
         "cloudspend_unattributed_cost",
         ("source", "currency"),
         "The provider's own total less the sum of its charges: money without a line. Zero unless something was lost.",
+    ),
+    _converted("cloudspend_converted_daily_cost", "Cost of the latest settled UTC day of the source", LINE),
+    _converted(
+        "cloudspend_converted_common_day_cost",
+        "Cost of the newest UTC day that is settled in every source",
+        ("provider", "currency"),
+    ),
+    _converted(
+        "cloudspend_converted_month_to_date_cost",
+        "Cost since the first UTC day of this month, including days that still move",
+        LINE,
+    ),
+    _converted("cloudspend_converted_previous_month_cost", "Cost of the UTC month before this one", LINE),
+    Spec(
+        "cloudspend_exchange_rate",
+        "gauge",
+        ("from_currency", "to_currency"),
+        "What one unit of from_currency is worth in to_currency: the newest rate up to today's UTC date, at which every"
+        " converted family stands, whatever days its costs are of.",
+        section="currency",
+    ),
+    _money(
+        "cloudspend_unconverted_cost",
+        ("source", "currency"),
+        "Cost since the first UTC day of this month in a currency that has no exchange rate, and so is in no converted"
+        " family. Zero where only other days have such costs.",
+        section="currency",
     ),
     Spec(
         "cloudspend_data_end_timestamp_seconds",
@@ -125,6 +171,15 @@ _SPECS: tuple[Spec, ...] = (
         "gauge",
         ("source",),
         "How old the settled edge of the source may be before its data is stale. Not there for bills that have ended.",
+        unit="seconds",
+        live=True,
+    ),
+    Spec(
+        "cloudspend_source_observed_settling_seconds",
+        "gauge",
+        ("source",),
+        "How long after their end the days of the last weeks kept moving by more than half a percent. Longer than"
+        " settles_after: raise that.",
         unit="seconds",
         live=True,
     ),
@@ -204,7 +259,22 @@ _SPECS: tuple[Spec, ...] = (
         "cloudspend_exporter_worker_failures_total",
         "counter",
         ("reason",),
-        "Workers that did not end by themselves: killed, hung, crashed or out of memory.",
+        "Workers that could not be started or did not end by themselves: killed, hung, crashed or out of memory.",
+        live=True,
+    ),
+    Spec(
+        "cloudspend_exporter_config_last_reload_successful",
+        "gauge",
+        (),
+        "Whether the configuration could be used when it was last read. Where not, the one before is in force.",
+        live=True,
+    ),
+    Spec(
+        "cloudspend_exporter_config_last_reload_success_timestamp_seconds",
+        "gauge",
+        (),
+        "When the configuration in force was read.",
+        unit="seconds",
         live=True,
     ),
 )
@@ -212,5 +282,8 @@ _SPECS: tuple[Spec, ...] = (
 CATALOG: Mapping[str, Spec] = MappingProxyType({spec.name: spec for spec in _SPECS})
 """Name → spec, in the order of the exposition."""
 
-WORKER_FAILURES = ("killed", "hung", "crashed", "out_of_memory")
+NOT_STARTED = "not_started"
+"""Reason of a worker that the system would not start."""
+
+WORKER_FAILURES = ("killed", "hung", "crashed", "out_of_memory", NOT_STARTED)
 """Every `reason` of `cloudspend_exporter_worker_failures_total`."""

@@ -13,8 +13,10 @@ from exporter.analysis.reach import Reach, common_day
 from exporter.costs import Cost, CostLine, CostTable, Line
 from exporter.costs.money import add
 from exporter.metrics.catalog import CATALOG, LINE
+from exporter.metrics.converted import converted
 from exporter.metrics.exposition import Family, Value
-from exporter.periods import HOUR, Month, Window
+from exporter.normalise.currency import Rates
+from exporter.periods import HOUR, Month, Window, day_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Picture:
     now: datetime
     sources: Sequence[SourceView]
     accounts: Mapping[tuple[str, str], str]
+    rates: Rates | None = None
+    """What to convert with; None converts nothing."""
 
     @property
     def month(self) -> Window:
@@ -54,8 +58,11 @@ class Picture:
 
 def families(picture: Picture) -> Iterator[Family]:
     """Every money family that has data, in the order of the catalogue."""
-    yield from _lines(picture)
+    lines = list(_lines(picture))
+    yield from lines
     yield from _totals(picture)
+    if picture.rates is not None:
+        yield from converted(lines, picture.rates, day_of(picture.now))
     yield from _timestamps(picture)
     yield _family("cloudspend_source_info", [((s.name, s.adapter, _basis(s)), 1) for s in picture.sources])
     shown = {key for source in picture.sources for key in _accounts(source)}

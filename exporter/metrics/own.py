@@ -52,6 +52,10 @@ class Facts:
     counters: Sequence[Counter]
     snapshot_made: datetime | None = None
     store_bytes: int = 0
+    reloaded: bool = True
+    """Whether the last reload of the configuration succeeded."""
+    reloaded_at: datetime | None = None
+    """When the configuration in force was read."""
     ended: frozenset[str] = frozenset()
     """Sources that are billed no more; they cannot get stale."""
 
@@ -98,6 +102,8 @@ def _times(facts: Facts, states: Mapping[str, SourceState]) -> Iterator[Family]:
     moving = [source for source in facts.sources if source.name not in facts.ended]
     stale = [((source.name,), source.stale_after.total_seconds()) for source in moving]
     yield _family("cloudspend_source_stale_after_seconds", stale)
+    moved = [((n,), s.observed_settling) for n, s in states.items() if s.observed_settling is not None]
+    yield _family("cloudspend_source_observed_settling_seconds", moved)
     took = [((n,), s.poll_seconds) for n, s in states.items() if s.poll_seconds is not None]
     yield _family("cloudspend_source_poll_duration_seconds", took)
 
@@ -111,6 +117,9 @@ def _exporter(facts: Facts, counted: Mapping[tuple[str, str, str], Decimal]) -> 
     yield _family(runs, [((), counted.get((runs, "", ""), Decimal(0)))])
     died = "cloudspend_exporter_worker_failures_total"
     yield _family(died, [((reason,), counted.get((died, "", reason), Decimal(0))) for reason in WORKER_FAILURES])
+    yield _family("cloudspend_exporter_config_last_reload_successful", [((), int(facts.reloaded))])
+    read: Samples = [((), facts.reloaded_at.timestamp())] if facts.reloaded_at else []
+    yield _family("cloudspend_exporter_config_last_reload_success_timestamp_seconds", read)
 
 
 def _counted(metric: str, sources: Iterable[str], counted: Mapping[tuple[str, str, str], Decimal]) -> Family:

@@ -1,4 +1,4 @@
-"""Names: vendors to slugs, account paths to ids, regions to one spelling, and nothing left empty.
+"""Names: vendors to slugs, account paths to ids, regions and services to one spelling, and nothing left empty.
 
 Runs on grouped charges, so it costs next to nothing; what becomes equal is summed by the store.
 """
@@ -27,7 +27,7 @@ def tidy(costs: CostTable, label: str = "") -> CostTable:
         ServiceProviderName=vendor,
         # Azure writes /subscriptions/<guid>; the id is its last part.
         SubAccountId=_filled("regexp_extract(SubAccountId, '([^/]*)/*$', 1)", UNKNOWN),
-        ServiceName=_filled("ServiceName", UNKNOWN),
+        ServiceName=_service(_filled("ServiceName", UNKNOWN), vendor),
         RegionId=_filled(region, GLOBAL),
     )
 
@@ -40,6 +40,17 @@ def account(id: str) -> str:
 def provider(words: str, label: str = "") -> str:
     """A vendor's spelling as the `provider` label has it."""
     return _slugs().get(words.strip().lower()) or slug(words) or label or UNKNOWN
+
+
+def _service(name: str, vendor: str) -> str:
+    """The expression of a service whose meters and models have one name. Other providers' names stay as they are."""
+    cases = " ".join(
+        f"WHEN {vendor} = {literal(provider)} AND regexp_full_match({name}, {literal('|'.join(patterns))}, 'i')"
+        f" THEN {literal(service)}"
+        for provider, services in _names()["services"].items()
+        for service, patterns in services.items()
+    )
+    return f"CASE {cases} ELSE {name} END"
 
 
 def _filled(expression: str, otherwise: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,8 +18,9 @@ from exporter.costs import Cost, CostTable, dimension, engine
 from exporter.costs.money import text
 from exporter.errors import StoreError
 from exporter.metrics.catalog import LINE
-from exporter.metrics.exposition import render
+from exporter.metrics.exposition import Family, render
 from exporter.metrics.families import Picture, SourceView, families, sizes
+from exporter.normalise.currency import Rates
 from exporter.periods import ALWAYS, DAY, Grain, Month, Window, day_of, midnight
 from exporter.polling.sources import Paths, Source
 from exporter.store.lake import Lake
@@ -31,8 +32,15 @@ _GRACE = timedelta(hours=1)
 _CUBE_DAYS = 62
 
 
-def publish(sources: Sequence[Source], paths: Paths, state: State, clock: Clock, basis: Cost = Cost.BILLED) -> Path:
-    """Render what the store holds now and publish it; the snapshot's folder is returned."""
+def publish(
+    sources: Sequence[Source],
+    paths: Paths,
+    state: State,
+    clock: Clock,
+    basis: Cost = Cost.BILLED,
+    rates: Rates | None = None,
+) -> Path:
+    """Render what the store holds now and publish it; the snapshot's folder is returned. `rates` convert, if any."""
     lake, now = Lake(paths.lake), clock.now()
     states = state.sources()
     views, shown = [], []
@@ -48,17 +56,21 @@ def publish(sources: Sequence[Source], paths: Paths, state: State, clock: Clock,
                 shown.append((source, remembered, view))
         except StoreError as error:  # a damaged file of one source leaves the others whole
             _log.error("a source cannot be shown", extra={"fields": {"source": source.name, "error": error}})
-    picture = Picture(now, views, state.accounts())
-    change, expiry = _clock_events(shown, now)
+    picture = Picture(now, views, state.accounts(), rates)
+    made = list(families(picture))
+    without_rate = _without_rate(made)
+    if rates is not None:
+        _say_rates(paths, without_rate, rates.reporting)
+    change, expiry = _clock_events(shown, now, rates)
     manifest = snapshot.Manifest(
         made=now,
         next_change_at=change,
         expires_at=expiry,
-        sources={view.name: _said(view, now) for view in views},
+        sources={view.name: _said(view, now) | _conversion(rates, without_rate, view.name) for view in views},
         generation=lake.generation,
     )
     cube = _cube(lake, paths, now, [view.name for view in views])
-    return snapshot.publish(paths.snapshots, manifest, render(families(picture)), _check(picture, lake), cube)
+    return snapshot.publish(paths.snapshots, manifest, render(made), _check(picture, lake), cube)
 
 
 def _too_old(source: Source, remembered: SourceState, now: datetime) -> bool:
@@ -101,12 +113,13 @@ def _folded(source: Source, view: SourceView, state: State, now: datetime) -> So
 
 
 def _clock_events(
-    shown: list[tuple[Source, SourceState, SourceView]], now: datetime
+    shown: list[tuple[Source, SourceState, SourceView]], now: datetime, rates: Rates | None
 ) -> tuple[datetime, datetime | None]:
     """When the content changes by the clock alone, and when it would begin to lie."""
     month = Month.containing(now).window().end
     ages = [s.last_success + source.max_age for source, s, _ in shown if s.last_success]
-    return min([month, *ages]), (min(ages) + _GRACE if ages else None)
+    rate = rates.next_change(day_of(now)) if rates else None
+    return min([month, *ages, *([midnight(rate)] if rate else [])]), (min(ages) + _GRACE if ages else None)
 
 
 def _said(view: SourceView, now: datetime) -> dict[str, Any]:
@@ -118,6 +131,37 @@ def _said(view: SourceView, now: datetime) -> dict[str, Any]:
         "settled": settled.isoformat() if settled else None,
         "ended": ended(view.reach.newest, now),
     }
+
+
+def _without_rate(made: Iterable[Family]) -> frozenset[tuple[str, str]]:
+    """(source, currency) of money that has no exchange rate."""
+    return frozenset(
+        (labels[0], labels[1])
+        for family in made
+        if family.spec.name == "cloudspend_unconverted_cost"
+        for labels, _ in family.samples
+    )
+
+
+def _conversion(rates: Rates | None, without_rate: Collection[tuple[str, str]], source: str) -> dict[str, Any]:
+    """What the manifest says of conversion: how it is configured, and what of a source has no rate."""
+    if rates is None:
+        return {}
+    lacking = sorted(currency for name, currency in without_rate if name == source)
+    return {"currency": rates.settings.model_dump(mode="json"), "without_rate": lacking}
+
+
+def _say_rates(paths: Paths, without_rate: Collection[tuple[str, str]], reporting: str) -> None:
+    """Log currencies that have lost or found their rate since the snapshot before."""
+    last = snapshot.load(paths.snapshots)
+    said = last.manifest.sources.items() if last else ()
+    before = {(name, currency) for name, it in said for currency in it.get("without_rate", ())}
+    for source, currency in sorted(set(without_rate) - before):
+        fields = {"source": source, "from": currency, "to": reporting}
+        _log.warning("no exchange rate: costs are not converted", extra={"fields": fields})
+    for source, currency in sorted(before - set(without_rate)):
+        fields = {"source": source, "from": currency, "to": reporting}
+        _log.info("no costs lack this exchange rate any more", extra={"fields": fields})
 
 
 def _check(picture: Picture, lake: Lake) -> dict[str, Any]:

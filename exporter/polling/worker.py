@@ -27,6 +27,7 @@ from exporter.errors import CloudspendError, StoreError
 from exporter.periods import Window
 from exporter.polling.poll import backfill, poll
 from exporter.polling.publish import publish
+from exporter.polling.rates import current
 from exporter.polling.sources import Paths, Registry, Source, resolve
 from exporter.store.lake import Lake
 from exporter.store.state import Failure, State, Success
@@ -61,14 +62,15 @@ def run(
         for name in lake.repair():
             _log.error("a stored month was damaged and is read again", extra={"fields": {"source": name}})
             state.ask_again(name)
+        basis, rates = Cost(config.cost.basis), current(config.currency, paths)
         if not polled:
-            publish(everything, paths, state, clock, Cost(config.cost.basis))
+            publish(everything, paths, state, clock, basis, rates)
             return outcomes
         for batch in _polls(polled, everything, lake, paths, clock, window):
             for name, outcome in batch:
                 outcomes[name] = outcome
                 done(name, outcome)
-            publish(everything, paths, state, clock, Cost(config.cost.basis))
+            publish(everything, paths, state, clock, basis, rates)
     return outcomes
 
 

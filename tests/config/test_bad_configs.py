@@ -26,6 +26,11 @@ SENTENCES = {
         "line 4: not YAML at column 16: a second ': ' in one line, or a wrong indentation"
         ". hint: put a text that holds ': ' in quotes"
     ),
+    "bad-currency-code": (
+        "line 1: currency.reporting: 'usd' is not a currency such as USD. hint: three capital letters, as in ISO 4217"
+    ),
+    "bad-currency-key": "line 1: currency.report: unknown key. hint: did you mean reporting?",
+    "bad-currency-text": "line 1: currency: must be a mapping, not a text",
     "bad-duplicate-key": "line 5: sources[0].path: is given twice, first on line 4. hint: keep one of the two",
     "bad-duration-list": "line 2: worker.timeout: must be a duration such as 30m, 8h or 2d",
     "bad-duration-without-unit": (
@@ -72,6 +77,61 @@ SENTENCES = {
         "line 5: sources[0].poll_every: must be shorter than max_age (36h), or data disappears between polls"
         ". hint: poll more often, or raise max_age"
     ),
+    "bad-rate-code": (
+        "line 1: currency.rates.Euro: 'Euro' is not a currency such as USD. hint: three capital letters, as in ISO 4217"
+    ),
+    "bad-rate-list": "line 1: currency.rates: must be a mapping, not a list",
+    "bad-rate-negative": "line 1: currency.rates.EUR: an exchange rate must be more than 0, not '-1.0834'",
+    "bad-rate-of-reporting": (
+        "line 1: currency.rates.EUR: the rate of EUR, the reporting currency, is 1. hint: leave it out"
+    ),
+    "bad-rate-slip": "line 1: currency.rates.EUR: '10834000000000000' is not an exchange rate between 10^-12 and 10^12",
+    "bad-rate-true": "line 1: currency.rates.EUR: must be an exchange rate such as 1.0834",
+    "bad-rate-word": "line 1: currency.rates.EUR: '1,0834' is not an exchange rate such as 1.0834",
+    "bad-rate-zero": "line 1: currency.rates.EUR: an exchange rate must be more than 0, not '0.0'",
+    "bad-rates-file-code": (
+        "line 3: currency.rates_file: {folder}/rates/code.csv: row 2: 'eur' is not a currency such as USD"
+        ". hint: three capital letters, as in ISO 4217"
+    ),
+    "bad-rates-file-day": (
+        "line 3: currency.rates_file: {folder}/rates/day.csv: row 2: '02.09.2024' is not a date such as 2024-09-01"
+    ),
+    "bad-rates-file-folder": "line 3: currency.rates_file: {folder}/rates: cannot be read: Is a directory",
+    "bad-rates-file-header": (
+        "line 3: currency.rates_file: {folder}/rates/header.csv: row 1: must be date,currency,rate"
+    ),
+    "bad-rates-file-latin": "line 3: currency.rates_file: {folder}/rates/latin.csv: is not UTF-8 text",
+    "bad-rates-file-many": (
+        "line 3: currency.rates_file: {folder}/rates/many.csv: row 2: an exchange rate must be more than 0, not '0'"
+        "; row 3: an exchange rate must be more than 0, not '0'"
+        "; row 4: an exchange rate must be more than 0, not '0'"
+        "; row 5: an exchange rate must be more than 0, not '0'"
+        "; row 6: an exchange rate must be more than 0, not '0'; and 4 more rows"
+    ),
+    "bad-rates-file-missing": (
+        "line 3: currency.rates_file: {folder}/rates/nowhere.csv: cannot be read: No such file or directory"
+    ),
+    "bad-rates-file-negative": (
+        "line 3: currency.rates_file: {folder}/rates/negative.csv: row 2"
+        ": an exchange rate must be more than 0, not '-1.1062'"
+    ),
+    "bad-rates-file-own": (
+        "line 3: currency.rates_file: {folder}/rates/own.csv: row 2: the rate of USD, the reporting currency, is 1"
+        ". hint: leave it out"
+    ),
+    "bad-rates-file-quote": "line 3: currency.rates_file: {folder}/rates/quote.csv: is not CSV: unexpected end of data",
+    "bad-rates-file-ragged": (
+        "line 3: currency.rates_file: {folder}/rates/ragged.csv: row 2: must have three values, not 2"
+    ),
+    "bad-rates-file-twice": (
+        "line 3: currency.rates_file: {folder}/rates/twice.csv: row 4: EUR has a rate for 2024-09-02 on row 2 already"
+    ),
+    "bad-rates-file-word": (
+        "line 3: currency.rates_file: {folder}/rates/word.csv: row 3: 'n/a' is not an exchange rate such as 1.0834"
+    ),
+    "bad-rates-file-zero": (
+        "line 3: currency.rates_file: {folder}/rates/zero.csv: row 3: an exchange rate must be more than 0, not '0'"
+    ),
     "bad-reference": (
         "line 5: sources[0].token: ${ begins no reference such as ${NAME} or ${NAME:-default}"
         ". hint: write $${ for the two characters"
@@ -91,7 +151,8 @@ SENTENCES = {
     "bad-strange-key": "line 2: store.colour: unknown key. hint: the keys here are path, memory_limit, threads",
     "bad-strange-option": (
         "line 5: sources[0].token: unknown key"
-        ". hint: the keys here are name, provider, poll_every, settles_after, max_age, cache, tags, hours, series_limit, path"
+        ". hint: the keys here are "
+        "name, provider, poll_every, settles_after, max_age, cache, tags, hours, series_limit, path"
     ),
     "bad-strange-provider": (
         "line 3: sources[0].provider: 'mainframe' is not a provider. hint: one of acme, broken, focus"

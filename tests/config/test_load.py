@@ -45,6 +45,8 @@ def test_a_file_with_every_key_says_what_it_says() -> None:
     assert config.store.path == HERE / "data"
     assert (config.store.memory_limit, config.store.threads) == ("512MB", 4)
     assert config.cost.basis is Cost.EFFECTIVE
+    assert config.currency is not None
+    assert (config.currency.reporting, config.currency.rates_file) == ("CHF", HERE / "rates/good.csv")
     assert (config.worker.timeout, config.worker.memory_limit) == (timedelta(minutes=90), "4GiB")
     history, prod, test = config.sources
     assert (history.name, history.provider, history.tags) == ("history", "focus", ("team", "cost center"))
@@ -73,6 +75,7 @@ def test_what_a_file_leaves_out_has_its_default() -> None:
     assert config.store.path == HERE / "cloudspend-data"
     assert (config.store.memory_limit, config.store.threads) == ("1GB", 2)
     assert config.cost.basis is Cost.BILLED
+    assert config.currency is None
     assert (config.worker.timeout, config.worker.memory_limit) == (timedelta(minutes=30), None)
     (source,) = config.sources
     assert (source.poll_every, source.settles_after, source.max_age) == (None, None, timedelta(hours=36))
@@ -115,7 +118,7 @@ budgets: []
         "line 16: sources[2].name: is missing",
         "line 16: sources[2].provider: 'fokus' is not a provider. hint: did you mean focus?",
         "line 17: sources[2].poll_evry: unknown key. hint: did you mean poll_every?",
-        "line 18: budgets: unknown key. hint: the keys here are store, cost, worker, sources",
+        "line 18: budgets: unknown key. hint: the keys here are store, cost, currency, worker, sources",
     ]
 
 

@@ -11,7 +11,16 @@ import yaml
 from pydantic import BaseModel
 
 from exporter import providers
-from exporter.config import Config, SourceSettings, json_schema, load
+from exporter.config import (
+    Config,
+    CostSettings,
+    CurrencySettings,
+    SourceSettings,
+    StoreSettings,
+    WorkerSettings,
+    json_schema,
+    load,
+)
 from exporter.config.document import parse
 from exporter.errors import ConfigError
 from tests.config.conftest import HERE
@@ -49,6 +58,8 @@ BEYOND = {
     *("bad-empty-tag", "bad-home-path", "bad-expired-secret"),  # what a validator judges
     *("bad-unset-variable", "bad-wrong-variable", "bad-reference"),  # the environment
     *("bad-secret-file-missing", "bad-secret-file-folder"),  # other files
+    *("bad-rate-slip", "bad-rate-of-reporting"),  # a number that is one, and cannot be meant
+    *(file.stem for file in HERE.glob("bad-rates-file-*.yml")),  # other files again
 }
 """Mistakes that a JSON schema cannot tell."""
 
@@ -88,12 +99,12 @@ def test_the_example_has_every_key_and_says_what_the_defaults_are() -> None:
     example = yaml.safe_load(text)
     config = load(text, Registered(), folder=ROOT, environment={})
     assert set(example) == set(Config.model_fields)
-    for part in ("store", "cost", "worker"):
-        settings = getattr(config, part)
-        commented = {key for key in type(settings).model_fields if re.search(rf"^  # {key}: ", text, re.MULTILINE)}
-        assert set(example[part]) | commented == set(type(settings).model_fields)
+    parts = {"store": StoreSettings, "cost": CostSettings, "currency": CurrencySettings, "worker": WorkerSettings}
+    for part, model in parts.items():
+        commented = {key for key in model.model_fields if re.search(rf"^  # {key}: ", text, re.MULTILINE)}
+        assert set(example[part] or ()) | commented == set(model.model_fields)
     defaults = load("sources: [{name: a, provider: demo}]", Registered(), folder=ROOT, environment={})
-    assert (config.store, config.cost, config.worker) == (defaults.store, defaults.cost, defaults.worker)
+    assert [getattr(config, part) for part in parts] == [getattr(defaults, part) for part in parts]
     for one in config.sources:
         written = next(given for given in example["sources"] if given["name"] == one.name)
         assert set(written) >= set(type(one.options).model_fields)

@@ -13,6 +13,7 @@ from exporter import snapshot
 from exporter.clock import Clock
 from exporter.costs import Ask, Bill, Cost, CostRow, CostTable, Scope
 from exporter.errors import SourceError
+from exporter.normalise.currency import Rates
 from exporter.periods import Window
 from exporter.polling.poll import backfill, poll
 from exporter.polling.publish import publish
@@ -61,6 +62,7 @@ class House:
     root: Path
     now: datetime = field(default_factory=lambda: at("2024-09-20T12:00:00"))
     basis: Cost = Cost.BILLED
+    rates: Rates | None = None
     sources: dict[str, Source] = field(default_factory=dict)
     providers: dict[str, Scripted] = field(default_factory=dict)
 
@@ -107,7 +109,7 @@ class House:
 
     def publish(self) -> Snapshot:
         with self.state() as state:
-            publish(list(self.sources.values()), Paths(self.root), state, self.clock, self.basis)
+            publish(list(self.sources.values()), Paths(self.root), state, self.clock, self.basis, self.rates)
         found = snapshot.load(Paths(self.root).snapshots)
         assert found is not None
         return found
