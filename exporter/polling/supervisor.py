@@ -8,119 +8,220 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from exporter import snapshot
 from exporter.clock import Clock
 from exporter.config.load import dump
+from exporter.config.reload import Running
 from exporter.config.schema import Config
 from exporter.config.values import size
-from exporter.errors import WORKER_DIED
+from exporter.errors import WORKER_DIED, StoreError
+from exporter.metrics.catalog import NOT_STARTED
 from exporter.polling import schedule
-from exporter.polling.sources import Paths, resolve
+from exporter.polling.outlook import Outlook, View
+from exporter.polling.sources import Source
 from exporter.polling.worker import OUT_OF_MEMORY
-from exporter.store.lake import Lake
 from exporter.store.state import Failure, State
 
 _log = logging.getLogger(__name__)
 
 _LONGEST_NAP = 2.0  # seconds; a suspended machine, a stepped clock or a poll by hand is noticed after this long
+_LONGEST_REST = 300.0  # seconds between one worker that came to nothing and the next
 _TERM_GRACE = 3.0  # seconds between asking a worker to end and ending it
+_FAR = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What one worker is started for, with the configuration of that moment: a reload does not disturb it."""
+
+    config: Config
+    sources: tuple[Source, ...]
+    generation: int
+    names: tuple[str, ...]
+    """Sources to poll; none to render only."""
 
 
 class Supervisor:
-    """Keeps the store fresh: one worker at a time, started when a source is due or the content changes by the clock."""
+    """Keeps the store fresh: one worker at a time, started when a source is due or what is shown must change."""
 
-    def __init__(self, config: Config, state: State, clock: Clock, *, debug: bool = False) -> None:
-        self.config = config
-        self.sources = resolve(config)
-        self.paths = Paths(config.store.path)
-        self.clock = clock
+    def __init__(
+        self, running: Running[Source], outlook: Outlook, state: State, clock: Clock, *, debug: bool = False
+    ) -> None:
+        """`state` is the connection that this writes to; `outlook` has one of its own."""
+        self._running = running
+        self._outlook = outlook
         self._state = state
+        self._clock = clock
         self._debug = debug
-        limit = config.worker.memory_limit
-        self._memory = size(limit) if limit else None
-        self._rest_until = clock.now()
-        self._failures = 0
+        self._nudged = asyncio.Event()
+        self._rested = time.monotonic()
+        self._in_vain = 0  # workers in a row that came to nothing
+        self._shown = running.generation
+        self._can_write = self._can_start = True
+
+    def nudge(self) -> None:
+        """Look again now: the configuration has changed. What failed before is tried again at once."""
+        self._rested = time.monotonic()
+        self._in_vain = 0
+        self._nudged.set()
 
     async def run(self) -> None:
         """Work until cancelled; a running worker is then ended."""
         while True:
-            now = self.clock.now()
-            names = [source.name for source in schedule.due(self.sources, self._state.sources(), now)]
-            if now >= self._rest_until and (names or now >= self._next_render(now)):
-                await self._work(names)
+            view, now = self._outlook.look(), self._clock.now()
+            task = self._due(view, now)
+            if task is not None and time.monotonic() >= self._rested:
+                await self._work(task)
             else:
-                await asyncio.sleep(min(max((self._next_event(now) - now).total_seconds(), 0.05), _LONGEST_NAP))
+                await self._nap(view, now)
 
-    def _next_event(self, now: datetime) -> datetime:
-        states = self._state.sources()
-        dues = [schedule.next_due(source, states.get(source.name), now) for source in self.sources]
-        return max(min([self._next_render(now), *dues]), self._rest_until)
+    def _due(self, view: View, now: datetime) -> _Task | None:
+        """What to start a worker for; None where nothing is due, or nobody can know."""
+        if not view.state_readable:
+            return None
+        sources = self._running.sources
+        names = tuple(source.name for source in schedule.due(sources, view.states, now))
+        if not names and now < self._next_render(view, now):
+            return None
+        return _Task(self._running.config, sources, self._running.generation, names)
 
-    def _next_render(self, now: datetime) -> datetime:
-        """When the snapshot changes by the clock alone."""
-        published = snapshot.load(self.paths.snapshots)
+    async def _nap(self, view: View, now: datetime) -> None:
+        """Sleep until the next event, but not for long; `nudge` ends it."""
+        dues = [schedule.next_due(source, view.states.get(source.name), now) for source in self._running.sources]
+        event = (min([self._next_render(view, now), *dues]) - now).total_seconds()
+        if not view.state_readable:
+            event = _LONGEST_NAP
+        rest = self._rested - time.monotonic()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(max(event, rest, 0.05), _LONGEST_NAP)):
+                await self._nudged.wait()
+        self._nudged.clear()
+
+    def _next_render(self, view: View, now: datetime) -> datetime:
+        """When what is shown must change without a poll: by the clock, by a reload, or to make up for a crash."""
+        published = view.snapshot
         if published is None:
-            polled = any(state.last_success for state in self._state.sources().values())
-            return now if polled else now + timedelta(days=1)  # the first poll publishes
-        if published.manifest.generation != Lake(self.paths.lake).generation:
+            polled = any(state.last_success for state in view.states.values())
+            return now if polled else now + _FAR  # the first poll publishes
+        if published.manifest.generation != view.generation:
             return now  # a worker died between storing and publishing
-        return published.manifest.next_change_at or now + timedelta(days=1)
+        if self._shown != self._running.generation or self._strays(view):
+            return now
+        return published.manifest.next_change_at or now + _FAR
 
-    async def _work(self, names: Sequence[str]) -> None:
+    def _strays(self, view: View) -> bool:
+        """Whether the snapshot shows what the configuration does not say: it was changed while nothing ran."""
+        published = view.snapshot.manifest.sources if view.snapshot else {}
+        names = {source.name for source in self._running.sources}
+        basis = str(self._running.config.cost.basis)
+        return any(name not in names or said.get("basis", basis) != basis for name, said in published.items())
+
+    async def _work(self, task: _Task) -> None:
         """Run one worker to its end, which may not be its own."""
-        task = {
-            "config": dump(self.config),
-            "sources": list(names),
-            "debug": self._debug,
-            "memory_limit": self._memory,
-        }
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "exporter.polling.worker"),
-            stdin=asyncio.subprocess.PIPE,
-            env=self.clock.for_child(os.environ),
-        )
-        self._state.count("cloudspend_exporter_worker_runs_total")
-        reason = None
         try:
-            assert process.stdin is not None
-            with contextlib.suppress(ConnectionError):  # it died at once; its exit code tells
-                process.stdin.write(json.dumps(task).encode())
-                await process.stdin.drain()
-                process.stdin.close()
-            try:
-                code = await asyncio.wait_for(process.wait(), self.config.worker.timeout.total_seconds())
-                reason = _why(code)
-            except TimeoutError:
-                reason = "hung"
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "exporter.polling.worker"),
+                stdin=asyncio.subprocess.PIPE,
+                env=self._clock.for_child(os.environ),
+            )
+        except OSError as error:  # no memory, no process to be had, no Python any more
+            self._not_started(error)
+            return
+        if not self._can_start:
+            _log.info("workers can be started again")
+        self._can_start = True
+        try:
+            with self._writing():
+                self._state.count("cloudspend_exporter_worker_runs_total")
+            reason = await self._ended(process, task)
         finally:
             await _end(process)
         if reason is None:
-            self._failures = 0
+            self._done(task)
         else:
-            self._mourn(process.pid, reason)
+            self._mourn(task, process.pid, reason)
 
-    def _mourn(self, pid: int, reason: str) -> None:
+    async def _ended(self, process: asyncio.subprocess.Process, task: _Task) -> str | None:
+        """Hand over the task and wait for the end: None for work that is done, else why it is not."""
+        limit = task.config.worker.memory_limit
+        body = {
+            "config": dump(task.config),
+            "sources": task.names,
+            "debug": self._debug,
+            "memory_limit": size(limit) if limit else None,
+        }
+        assert process.stdin is not None
+        try:
+            async with asyncio.timeout(task.config.worker.timeout.total_seconds()):
+                with contextlib.suppress(ConnectionError):  # it died at once; its exit code tells
+                    process.stdin.write(json.dumps(body).encode())
+                    await process.stdin.drain()
+                    process.stdin.close()
+                return _why(await process.wait())
+        except TimeoutError:
+            return "hung"
+
+    def _done(self, task: _Task) -> None:
+        """Take note of a worker that did its work; let the next one wait where this one changed nothing."""
+        self._shown = task.generation
+        again = self._due(self._outlook.look(), self._clock.now())
+        same = again is not None and again.generation == task.generation
+        if again is not None and same and (set(again.names) & set(task.names) or again.names == task.names == ()):
+            self._rest()
+        else:
+            self._in_vain = 0
+
+    def _mourn(self, task: _Task, pid: int, reason: str) -> None:
         """Say that a worker died, for each source it was polling, and take a breath before the next."""
-        now = self.clock.now()
-        self._state.count("cloudspend_exporter_worker_failures_total", label=reason)
-        states = self._state.sources()
-        for source in self.sources:
-            remembered = states.get(source.name)
-            if remembered is None or remembered.attempt_pid != pid:
-                continue
-            again = schedule.after_failure(source, now, WORKER_DIED, remembered.failures_in_row)
-            message = (
-                f"the worker was {reason} while it polled"
-                if reason != "out_of_memory"
-                else "the worker ran out of memory"
-            )
-            self._state.fail(source.name, Failure(now, again, WORKER_DIED, message))
-        self._rest_until = now + min(timedelta(seconds=2**self._failures), timedelta(minutes=5))
-        self._failures += 1
         _log.error("worker died", extra={"fields": {"reason": reason, "pid": pid}})
+        self._rest()
+        now = self._clock.now()
+        with self._writing():
+            self._state.count("cloudspend_exporter_worker_failures_total", label=reason)
+            states = self._state.sources()
+            for source in task.sources:
+                remembered = states.get(source.name)
+                if remembered is None or remembered.attempt_pid != pid:
+                    continue
+                again = schedule.after_failure(source, now, WORKER_DIED, remembered.failures_in_row)
+                message = (
+                    f"the worker was {reason} while it polled"
+                    if reason != "out_of_memory"
+                    else "the worker ran out of memory"
+                )
+                self._state.fail(source.name, Failure(now, again, WORKER_DIED, message))
+
+    def _not_started(self, error: OSError) -> None:
+        if self._can_start:
+            _log.error("a worker cannot be started; trying again", extra={"fields": {"error": error}})
+        self._can_start = False
+        self._rest()
+        with self._writing():
+            self._state.count("cloudspend_exporter_worker_failures_total", label=NOT_STARTED)
+
+    def _rest(self) -> None:
+        """Start no worker for a while: longer with each in a row that came to nothing."""
+        self._rested = time.monotonic() + min(2.0 ** min(self._in_vain, 16), _LONGEST_REST)
+        self._in_vain += 1
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Write to the state file; where that cannot be, the work goes on and the log says so once."""
+        try:
+            yield
+        except StoreError as error:
+            if self._can_write:
+                _log.error("cannot write the state file", extra={"fields": {"error": error}})
+            self._can_write = False
+        else:
+            if not self._can_write:
+                _log.info("the state file can be written again")
+            self._can_write = True
 
 
 def _why(code: int) -> str | None:

@@ -5,48 +5,58 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from exporter import log
+from exporter.errors import ConfigError
 from exporter.metrics.exposition import negotiate
 from exporter.web.board import Board
-from exporter.web.landing import page
+from exporter.web.landing import page, standing
 
 Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 Headers = list[tuple[bytes, bytes]]
+Answer = tuple[int, Headers, bytes]
+
+_RELOAD = "/-/reload"
 
 
 class Web:
-    """`/metrics`, `/`, `/-/healthy`, `/-/ready`. Everything it says comes from the board."""
+    """`/metrics`, `/`, `/config`, `/-/healthy`, `/-/ready`, `/-/reload`. What it says comes from the board."""
 
-    def __init__(self, board: Board) -> None:
-        self.board = board
+    def __init__(self, board: Board, configuration: Callable[[], str], reload: Callable[[], Awaitable[None]]) -> None:
+        """`configuration` is the running one as text without secrets; `reload` raises ConfigError for a bad file."""
+        self._board = board
+        self._configuration = configuration
+        self._reload = reload
 
-    async def __call__(self, scope: MutableMapping[str, Any], _receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http":
-            return
-        status, headers, body = self._answer(scope)
-        head = scope["method"] == "HEAD"
-        headers.append((b"content-length", str(len(body)).encode()))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if head else body})
+        del receive  # nothing that is served here reads a body
+        if scope["type"] == "http":
+            is_reload = scope["path"] == _RELOAD and scope["method"] in ("POST", "PUT")
+            await respond(scope, send, await self._reloaded() if is_reload else self._answer(scope))
 
-    def _answer(self, scope: MutableMapping[str, Any]) -> tuple[int, Headers, bytes]:
-        if scope["method"] not in ("GET", "HEAD"):
-            return 405, [*_plain(), (b"allow", b"GET, HEAD")], b"only GET and HEAD\n"
+    def _answer(self, scope: Scope) -> Answer:
         path = scope["path"]
+        if path == _RELOAD:
+            return 405, [*plain(), (b"allow", b"POST, PUT")], b"only POST and PUT\n"
+        if scope["method"] not in ("GET", "HEAD"):
+            return 405, [*plain(), (b"allow", b"GET, HEAD")], b"only GET and HEAD\n"
         if path == "/metrics":
             return self._metrics(scope["headers"])
         if path == "/":
-            return 200, [(b"content-type", b"text/html; charset=utf-8")], page(self.board.facts()).encode()
+            return 200, [(b"content-type", b"text/html; charset=utf-8")], self._page().encode()
+        if path == "/config":
+            return 200, plain(), self._configuration().encode()
         if path == "/-/healthy":
-            return 200, _plain(), b"healthy\n"
+            return 200, plain(), b"healthy\n"
         if path == "/-/ready":
-            return (200, _plain(), b"ready\n") if self.board.ready else (503, _plain(), self._waiting().encode())
-        return 404, _plain(), b"not found; try / or /metrics\n"
+            return (200, plain(), b"ready\n") if self._board.ready else (503, plain(), self._waiting().encode())
+        return 404, plain(), b"not found; try / or /metrics\n"
 
-    def _metrics(self, headers: Headers) -> tuple[int, Headers, bytes]:
+    def _metrics(self, headers: Headers) -> Answer:
         given: dict[bytes, bytes] = {}
         for name, value in headers:  # a header may come in several lines
             given[name] = given[name] + b"," + value if name in given else value
@@ -56,15 +66,38 @@ class Web:
         answer: Headers = [(b"content-type", form.content_type.encode()), (b"vary", b"Accept, Accept-Encoding")]
         if form.gzip:
             answer.append((b"content-encoding", b"gzip"))
-        return 200, answer, self.board.body(form)
+        return 200, answer, self._board.body(form)
+
+    async def _reloaded(self) -> Answer:
+        try:
+            await self._reload()
+        except ConfigError as error:
+            return 400, plain(), f"{log.masked(str(error))}\nnothing has changed\n".encode()
+        return 200, plain(), b"reloaded\n"
+
+    def _page(self) -> str:
+        return page(self._board.facts(), self._too_old())
 
     def _waiting(self) -> str:
-        lines = ["no bill yet"]
-        for fact in self.board.facts():
-            said = fact["failed"] or "waiting for its first poll"
+        lines = [self._too_old() or "no bill yet"]
+        for fact in self._board.facts():
+            said = fact["failed"] or ("up" if fact["up"] else standing(fact))
             lines.append(f"{fact['source']}: {said}, next poll {fact['next_poll']:%Y-%m-%dT%H:%M:%SZ}")
         return "\n".join([*lines, ""])
 
+    def _too_old(self) -> str | None:
+        since = self._board.expired
+        return f"the last bill is too old to be served since {since:%Y-%m-%dT%H:%M:%SZ}" if since else None
 
-def _plain() -> Headers:
+
+async def respond(scope: Scope, send: Send, answer: Answer) -> None:
+    """Send a whole answer; to HEAD its head alone."""
+    status, headers, body = answer
+    headers = [*headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+def plain() -> Headers:
+    """The headers of an answer in plain text."""
     return [(b"content-type", b"text/plain; charset=utf-8")]

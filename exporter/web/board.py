@@ -5,52 +5,41 @@ A scrape joins compressed bytes and sends them: it opens no file, asks no databa
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from exporter import snapshot
 from exporter.clock import Clock
-from exporter.errors import StoreError
+from exporter.config.reload import LastReload, Running
 from exporter.gzipped import EMPTY, extended
 from exporter.metrics import own
 from exporter.metrics.exposition import EOF, Form, render
+from exporter.polling.outlook import Outlook, View
 from exporter.polling.schedule import next_due
-from exporter.polling.sources import Paths, Source
+from exporter.polling.sources import Source
 from exporter.snapshot import Snapshot
-from exporter.store.lake import Lake
-from exporter.store.state import SourceState, State
-
-_log = logging.getLogger(__name__)
+from exporter.store.state import SourceState
 
 
 class Board:
     """Keeps the served bytes current. `refresh` is called every second, and costs little while all is quiet."""
 
-    def __init__(self, sources: Sequence[Source], paths: Paths, state: State, clock: Clock) -> None:
-        self.sources = sources
-        self._paths = paths
-        self._state = state
+    def __init__(self, running: Running[Source], outlook: Outlook, clock: Clock) -> None:
+        self._running = running
+        self._outlook = outlook
         self._clock = clock
-        self._snapshot: Snapshot | None = None
-        self._states: dict[str, SourceState] = {}
-        self._seen = -1
+        self._view = View()
+        self._rendered: tuple[View, LastReload] | None = None
         self._live: dict[bool, bytes] = {}
-        self._broken = False
 
     def refresh(self) -> None:
-        """Take up a newer snapshot and newer facts; keep what there is where they cannot be read."""
-        try:
-            self._refresh()
-        except (StoreError, OSError) as error:
-            if not self._broken:
-                _log.error("cannot read the store; serving what is known", extra={"fields": {"error": error}})
-            self._broken = True
-        else:
-            if self._broken:
-                _log.info("the store can be read again")
-            self._broken = False
+        """Take up a newer snapshot, newer facts and a newer configuration."""
+        self._view = self._outlook.look()
+        seen = (self._view, self._running.last)
+        if self._rendered is not None and all(new is old for new, old in zip(seen, self._rendered, strict=True)):
+            return
+        families = list(own.families(self._facts()))
+        self._live = {openmetrics: render(families, openmetrics=openmetrics) for openmetrics in (False, True)}
+        self._rendered = seen
 
     def body(self, form: Form) -> bytes:
         """The whole of /metrics in the form that the scraper wants."""
@@ -68,13 +57,20 @@ class Board:
         current = self._current
         return current is not None and bool(current.manifest.sources)
 
+    @property
+    def expired(self) -> datetime | None:
+        """Since when the newest snapshot is too old to be served; None where it is not, or there is none."""
+        published = self._view.snapshot
+        expires = published.manifest.expires_at if published else None
+        return expires if expires is not None and self._clock.now() >= expires else None
+
     def facts(self) -> list[dict[str, Any]]:
         """One mapping per source, for the landing page: state, freshness, next poll."""
         now = self._clock.now()
-        shown = self._snapshot.manifest.sources if self._snapshot else {}
+        shown = self._view.snapshot.manifest.sources if self._view.snapshot else {}
         rows = []
-        for source in self.sources:
-            state = self._states.get(source.name, SourceState(source.name))
+        for source in self._running.sources:
+            state = self._view.states.get(source.name, SourceState(source.name))
             rows.append(
                 {
                     "source": source.name,
@@ -83,8 +79,9 @@ class Board:
                     "failed": state.failed_reason,
                     "message": state.failed_message,
                     "hint": state.failed_hint,
+                    "polling_since": state.last_attempt if state.attempt_pid is not None else None,
                     "last_success": state.last_success,
-                    "next_poll": next_due(source, state, now),
+                    "next_poll": max(next_due(source, state, now), now),
                     "settled": shown.get(source.name, {}).get("settled"),
                     "rows": state.rows,
                 }
@@ -94,28 +91,18 @@ class Board:
     @property
     def _current(self) -> Snapshot | None:
         """The snapshot, unless it is so old that it would lie."""
-        if self._snapshot is None:
-            return None
-        expires: datetime | None = self._snapshot.manifest.expires_at
-        return None if expires is not None and self._clock.now() >= expires else self._snapshot
+        return None if self.expired else self._view.snapshot
 
-    def _refresh(self) -> None:
-        fresh = False
-        if snapshot.newest(self._paths.snapshots) > (self._snapshot.id if self._snapshot else 0):
-            self._snapshot = snapshot.load(self._paths.snapshots)
-            fresh = True
-        version = self._state.version()
-        if fresh or version != self._seen or not self._live:
-            self._states = self._state.sources()
-            shown = self._snapshot.manifest.sources if self._snapshot else {}
-            facts = own.Facts(
-                sources=self.sources,
-                states=self._states,
-                counters=self._state.counters(),
-                snapshot_made=self._snapshot.manifest.made if self._snapshot else None,
-                store_bytes=Lake(self._paths.lake).size,
-                ended=frozenset(name for name, said in shown.items() if said["ended"]),
-            )
-            families = list(own.families(facts))
-            self._live = {openmetrics: render(families, openmetrics=openmetrics) for openmetrics in (False, True)}
-            self._seen = version
+    def _facts(self) -> own.Facts:
+        published = self._view.snapshot
+        shown = published.manifest.sources if published else {}
+        return own.Facts(
+            sources=self._running.sources,
+            states=self._view.states,
+            counters=self._view.counters,
+            snapshot_made=published.manifest.made if published else None,
+            store_bytes=self._view.store_bytes,
+            reloaded=self._running.last.successful,
+            reloaded_at=self._running.last.succeeded_at,
+            ended=frozenset(name for name, said in shown.items() if said.get("ended")),
+        )

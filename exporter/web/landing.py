@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from html import escape
 from typing import Any
 
 from exporter import __version__
+
+_PATHS = ("/metrics", "/config", "/-/healthy", "/-/ready")
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -28,8 +31,8 @@ small {{ opacity: .75; }}
 <body>
 <h1>cloudspend</h1>
 <small>version {version}</small>
-<p><a href="/metrics">/metrics</a> · <a href="/-/healthy">/-/healthy</a> · <a href="/-/ready">/-/ready</a></p>
-<table>
+<p>{links}</p>
+{notice}<table>
 <thead><tr><th>source</th><th>provider</th><th>state</th><th>settled until</th><th>last success</th><th>next poll</th>
 <th>rows</th></tr></thead>
 <tbody>
@@ -42,9 +45,21 @@ small {{ opacity: .75; }}
 """
 
 
-def page(facts: Sequence[dict[str, Any]]) -> str:
-    """The landing page over `Board.facts`."""
-    return _PAGE.format(version=escape(__version__), rows="\n".join(map(_row, facts)))
+def page(facts: Sequence[dict[str, Any]], notice: str | None = None) -> str:
+    """The landing page over `Board.facts`. `notice` stands above the table."""
+    return _PAGE.format(
+        version=escape(__version__),
+        links=" · ".join(f'<a href="{path}">{path}</a>' for path in _PATHS),
+        notice=f'<p class="down">{escape(notice)}</p>\n' if notice else "",
+        rows="\n".join(map(_row, facts)),
+    )
+
+
+def standing(fact: dict[str, Any]) -> str:
+    """What a source waits for, in words: for the page and for /-/ready."""
+    if since := fact["polling_since"]:
+        return f"waiting for its first poll, which runs since {_minute(since)} UTC"
+    return f"waiting for its first poll, due {_minute(fact['next_poll'])} UTC"
 
 
 def _row(fact: dict[str, Any]) -> str:
@@ -55,8 +70,12 @@ def _row(fact: dict[str, Any]) -> str:
         hint = f"<br><small>{escape(fact['hint'])}</small>" if fact["hint"] else ""
         state = f'<span class="down">{reason}</span><br><small>{message}</small>{hint}'
     else:
-        state = '<span class="wait">waiting for its first poll</span>'
+        state = f'<span class="wait">{standing(fact)}</span>'
     settled = str(fact["settled"] or "–")[:16].replace("T", " ")
     cells = [escape(fact["source"]), escape(fact["provider"]), state, settled]
-    cells += [f"{at:%Y-%m-%d %H:%M}" if at else "–" for at in (fact["last_success"], fact["next_poll"])]
+    cells += [_minute(at) if at else "–" for at in (fact["last_success"], fact["next_poll"])]
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + f'<td class="n">{fact["rows"]:,}</td></tr>'
+
+
+def _minute(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M}"
