@@ -31,6 +31,7 @@ from exporter.web.webconfig import LiveFile
 
 _log = logging.getLogger(__name__)
 
+_PATIENCE = 0.2  # seconds that the daemon waits for another writer of the state file
 _REFRESH = 1.0  # seconds between looks at the store
 
 
@@ -47,12 +48,17 @@ def serve(
 
     `read` reads the configuration again for a reload; `web_config` is the file with TLS and users.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is somebody to reload
     running = Running(config, resolve, clock, read)
     guarded = LiveFile(web_config) if web_config else None
     paths = Paths(config.store.path)
     listening = _listen(address)
-    # Two connections: one notices only what another has written.
-    with _alone(paths.daemon_lock), State(paths.state) as writing, State(paths.state) as reading:
+    # Two connections: one notices only what another has written. Scrapes wait while they do, so they give up soon.
+    with (
+        _alone(paths.daemon_lock),
+        State(paths.state, _PATIENCE) as writing,
+        State(paths.state, _PATIENCE) as reading,
+    ):
         outlook = Outlook(paths, reading)
         daemon = _Daemon(
             running, Supervisor(running, outlook, writing, clock, debug=debug), Board(running, outlook, clock), guarded

@@ -40,6 +40,8 @@ class Manifest:
     """Source → provider module, basis, how far its data reaches."""
     generation: int = 0
     """State of the lake it was made from."""
+    rendered_as: str = ""
+    """Fingerprint of the part of the configuration that decides what is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ def publish(
         "next_change_at": manifest.next_change_at and manifest.next_change_at.isoformat(),
         "expires_at": manifest.expires_at and manifest.expires_at.isoformat(),
         "generation": manifest.generation,
+        "rendered_as": manifest.rendered_as,
         "sources": manifest.sources,
         "files": sizes,
     }
@@ -130,6 +133,7 @@ def _open(place: Path, number: int) -> Snapshot:
         expires_at=_instant(body["expires_at"]),
         sources=body["sources"],
         generation=body["generation"],
+        rendered_as=body["rendered_as"],
     )
     with (place / "metrics.txt").open("rb") as file:
         empty = body["files"]["metrics.txt"] == 0

@@ -39,8 +39,12 @@ def publish(
     clock: Clock,
     basis: Cost = Cost.BILLED,
     rates: Rates | None = None,
+    rendered_as: str = "",
 ) -> Path:
-    """Render what the store holds now and publish it; the snapshot's folder is returned. `rates` convert, if any."""
+    """Render what the store holds now and publish it; the snapshot's folder is returned.
+
+    `rates` convert, if any; `rendered_as` is the fingerprint of the configuration (`sources.rendered_as`).
+    """
     lake, now = Lake(paths.lake), clock.now()
     states = state.sources()
     views, shown = [], []
@@ -68,6 +72,7 @@ def publish(
         expires_at=expiry,
         sources={view.name: _said(view, now) | _conversion(rates, without_rate, view.name) for view in views},
         generation=lake.generation,
+        rendered_as=rendered_as,
     )
     cube = _cube(lake, paths, now, [view.name for view in views])
     return snapshot.publish(paths.snapshots, manifest, render(made), _check(picture, lake), cube)

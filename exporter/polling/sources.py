@@ -101,6 +101,16 @@ def resolve(config: Config) -> tuple[Source, ...]:
     return sources
 
 
+def rendered_as(config: Config) -> str:
+    """Changes with whatever decides what a snapshot shows of the same store."""
+    shown = [
+        [s.name, s.fingerprint, repr(s.settles_after), repr(s.max_age), s.series_limit, s.hours]
+        for s in resolve(config)
+    ]
+    currency = config.currency and config.currency.model_dump(mode="json")
+    return hashlib.blake2b(json.dumps([shown, config.cost.basis, currency]).encode(), digest_size=12).hexdigest()
+
+
 def chosen(sources: Iterable[Source], names: Iterable[str] | None) -> tuple[Source, ...]:
     """Those whose name, provider module or provider label is among `names`; all where `names` is None."""
     wanted = None if names is None else set(names)

@@ -23,9 +23,9 @@ from exporter.errors import WORKER_DIED, StoreError
 from exporter.metrics.catalog import NOT_STARTED
 from exporter.polling import schedule
 from exporter.polling.outlook import Outlook, View
-from exporter.polling.sources import Source
+from exporter.polling.sources import Source, rendered_as
 from exporter.polling.worker import OUT_OF_MEMORY
-from exporter.store.state import Failure, State
+from exporter.store.state import Failure, SourceState, State
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ class Supervisor:
         self._rested = time.monotonic()
         self._in_vain = 0  # workers in a row that came to nothing
         self._shown = running.generation
+        self._rendering = running.generation, rendered_as(running.config)
         self._can_write = self._can_start = True
 
     def nudge(self) -> None:
@@ -115,17 +116,18 @@ class Supervisor:
         return published.manifest.next_change_at or now + _FAR
 
     def _strays(self, view: View) -> bool:
-        """Whether the snapshot shows what the configuration does not say: it was changed while nothing ran."""
-        published = view.snapshot.manifest.sources if view.snapshot else {}
-        names = {source.name for source in self._running.sources}
-        basis = str(self._running.config.cost.basis)
-        return any(name not in names or said.get("basis", basis) != basis for name, said in published.items())
+        """Whether the snapshot was rendered under another configuration: it was changed while nothing ran."""
+        if self._rendering[0] != self._running.generation:
+            self._rendering = self._running.generation, rendered_as(self._running.config)
+        return view.snapshot is not None and view.snapshot.manifest.rendered_as != self._rendering[1]
 
     async def _work(self, task: _Task) -> None:
         """Run one worker to its end, which may not be its own."""
+        started = self._clock.now()
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "exporter.polling.worker"),
+                # -P: nothing that lies in the working folder, a bill's folder even, is ever imported.
+                *(sys.executable, "-P", "-m", "exporter.polling.worker"),
                 stdin=asyncio.subprocess.PIPE,
                 env=self._clock.for_child(os.environ),
             )
@@ -144,7 +146,7 @@ class Supervisor:
         if reason is None:
             self._done(task)
         else:
-            self._mourn(task, process.pid, reason)
+            self._mourn(task, process.pid, started, reason)
 
     async def _ended(self, process: asyncio.subprocess.Process, task: _Task) -> str | None:
         """Hand over the task and wait for the end: None for work that is done, else why it is not."""
@@ -176,8 +178,8 @@ class Supervisor:
         else:
             self._in_vain = 0
 
-    def _mourn(self, task: _Task, pid: int, reason: str) -> None:
-        """Say that a worker died, for each source it was polling, and take a breath before the next."""
+    def _mourn(self, task: _Task, pid: int, started: datetime, reason: str) -> None:
+        """Say that a worker died, for each source it was polling or never came to, and rest before the next."""
         _log.error("worker died", extra={"fields": {"reason": reason, "pid": pid}})
         self._rest()
         now = self._clock.now()
@@ -185,8 +187,9 @@ class Supervisor:
             self._state.count("cloudspend_exporter_worker_failures_total", label=reason)
             states = self._state.sources()
             for source in task.sources:
-                remembered = states.get(source.name)
-                if remembered is None or remembered.attempt_pid != pid:
+                remembered = states.get(source.name, SourceState(source.name))
+                begun = remembered.last_attempt is not None and remembered.last_attempt >= started
+                if source.name not in task.names or (begun and remembered.attempt_pid != pid):
                     continue
                 again = schedule.after_failure(source, now, WORKER_DIED, remembered.failures_in_row)
                 message = (

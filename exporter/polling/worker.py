@@ -28,7 +28,7 @@ from exporter.periods import Window
 from exporter.polling.poll import backfill, poll
 from exporter.polling.publish import publish
 from exporter.polling.rates import current
-from exporter.polling.sources import Paths, Registry, Source, resolve
+from exporter.polling.sources import Paths, Registry, Source, rendered_as, resolve
 from exporter.store.lake import Lake
 from exporter.store.state import Failure, State, Success
 
@@ -64,13 +64,13 @@ def run(
             state.ask_again(name)
         basis, rates = Cost(config.cost.basis), current(config.currency, paths)
         if not polled:
-            publish(everything, paths, state, clock, basis, rates)
+            publish(everything, paths, state, clock, basis, rates, rendered_as(config))
             return outcomes
         for batch in _polls(polled, everything, lake, paths, clock, window):
             for name, outcome in batch:
                 outcomes[name] = outcome
                 done(name, outcome)
-            publish(everything, paths, state, clock, basis, rates)
+            publish(everything, paths, state, clock, basis, rates, rendered_as(config))
     return outcomes
 
 

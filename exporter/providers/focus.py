@@ -1,4 +1,10 @@
-"""Any FOCUS bill in files: CSV, CSV.gz or Parquet; one file, a folder or a glob; FOCUS 1.0 to 1.4.
+"""Any FOCUS bill in files: CSV, CSV.gz or Parquet; a file, folder, glob or object storage; FOCUS 1.0-preview to 1.4.
+
+    focus_places     what is there, told by name, size and mark     focus_objects    the same in object storage
+    focus_manifests  which files of an export count                 focus_twins      copies, by content
+    focus_names      what columns are called, versions              focus_files      one file: header and scan
+    focus_dates      instants                                       focus_tags       tags
+    focus_columns    from a file's columns to a bill's, as SQL      focus_faults     naming what cannot be
 
 The files stream through DuckDB and are grouped in one pass; raw lines never reach Python. Whatever cannot be a bill
 is refused with its file, row and column, and then nothing of it is taken.
@@ -6,9 +12,11 @@ is refused with its file, row and column, and then nothing of it is taken.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from exporter.config.schema import PathPattern
 from exporter.costs import Ask, Bill, CostTable, Note, Scope, engine
@@ -17,88 +25,216 @@ from exporter.errors import StoreError
 from exporter.periods import HOUR, Grain, Window
 from exporter.providers import Meter, Options, ProviderSpec
 from exporter.providers.focus_columns import Layout
-from exporter.providers.focus_files import find, refuse
+from exporter.providers.focus_faults import refuse, refuse_cut_off, refuse_ragged
+from exporter.providers.focus_files import Reading, opened
+from exporter.providers.focus_manifests import Choice, choose
+from exporter.providers.focus_objects import Access, Address, Objects, installed
+from exporter.providers.focus_places import Folder, Place, fingerprint, refuse_runs, refuse_strangers
+from exporter.providers.focus_twins import refuse_twins
 
 
 class FocusOptions(Options):
     """Where the bill is."""
 
-    path: PathPattern = Field(description="A file, a folder (read with all its folders) or a glob.")
+    path: PathPattern = Field(
+        description="A file, a folder (read with all its folders) or a glob, on this machine or behind `s3://`, `gs://`,"
+        " `az://` or `abfss://`."
+    )
+    endpoint: str | None = Field(default=None, description="Another object storage than the vendor's own, by its URL.")
+    region: str | None = Field(
+        default=None, description="The region of an S3 bucket, where AWS_REGION does not say it."
+    )
+    account: str | None = Field(default=None, description="The Azure storage account of an `az://` path.")
+    anonymous: bool = Field(default=False, description="Whether object storage is read without credentials.")
+
+    @field_validator("path")
+    @classmethod
+    def _reachable(cls, path: str) -> str:
+        if "://" in path:
+            Address.parse(path)
+            if not installed():
+                raise ValueError("object storage needs one more package. hint: pip install 'cloudspend[objects]'")
+        return path
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        given = [name for name in ("endpoint", "region", "account", "anonymous") if getattr(self, name)]
+        if given and "://" not in self.path:
+            raise ValueError(f"{given[0]} is for object storage, and path is on this machine")
+        return self
+
+    def place(self, meter: Meter) -> Place:
+        """Where its files lie."""
+        if "://" not in self.path:
+            return Folder(self.path)
+        return Objects(self.path, Access(self.endpoint, self.region, self.account, self.anonymous), meter.request)
 
 
 class Focus:
-    """A bill in files. The files are the truth: each poll reads all of them that the question touches."""
+    """A bill in files. The files are the truth: each poll reads all that count, unless none has changed."""
 
     def __init__(self, options: FocusOptions, meter: Meter) -> None:
         self.options = options
         self.meter = meter
+        self.place = options.place(meter)
+        self._answers: dict[Grain, tuple[tuple[Ask, str], Bill]] = {}
 
     def fetch(self, ask: Ask) -> Bill:
         """Answer from the files. NotReady where there are none, BadData where one cannot be a bill."""
         self.meter.request("read")
-        shards = find(self.options.path)
-        layouts = [Layout(shard, ask.grain, ask.tags) for shard in shards]
-        grouped, rounded = _grouped(layouts, ask.window)
-        [(start, end, billed_from, billed_until)] = engine.run(
-            "SELECT min(ChargePeriodStart), max(ChargePeriodEnd), min(BillingPeriodStart), max(BillingPeriodEnd)"
-            f" FROM {grouped.name}"
-        )
-        covered: tuple[Scope, ...] = ()
-        if start is not None:
-            # A re-export without its last days must take them away too, so whole billing periods are covered.
-            first, last = min(start, billed_from), max(end, billed_until)
-            whole = Window(first.replace(tzinfo=UTC), last.replace(tzinfo=UTC)).whole_days().meet(ask.window)
-            covered = (Scope(whole),) if whole else ()
-        names = engine.run(
-            f"SELECT SubAccountId, max(SubAccountName) FROM {grouped.name} WHERE SubAccountName <> '' GROUP BY ALL"
-        )
-        return Bill(
-            costs=CostTable.over(f"SELECT {', '.join(NAMES)} FROM {grouped.name}", owner=grouped),
-            covered=covered,
-            accounts=dict(names),
-            notes=(*_notes(layouts), *_strangers(grouped)),
-            rounded=rounded,
-        )
+        entries = self.place.entries()
+        refuse_strangers(entries)
+        question = (ask, fingerprint(entries))
+        kept = self._answers.get(ask.grain)
+        if kept and kept[0] == question:
+            return kept[1]
+        choice = choose(entries, lambda entry: self.place.local(entry).read_bytes())
+        if not choice.windows:
+            refuse_runs(choice.entries)
+        shards = [opened(self.place.local(entry), entry.name) for entry in choice.entries]
+        refuse_twins(shards)
+        bill = _bill([Layout(shard, ask.grain, ask.tags) for shard in shards], ask.window, choice)
+        self._answers[ask.grain] = (question, bill)
+        return bill
 
 
-def _grouped(layouts: list[Layout], window: Window) -> tuple[engine.Kept, int]:
-    """One pass over all files: charges summed to the stored grain, and how many amounts had to be rounded."""
-    kept = _pass(layouts, window, {})
-    [(bad, rounded)] = engine.run(
-        f"SELECT coalesce(sum(bad), 0)::BIGINT, coalesce(sum(rounds), 0)::BIGINT FROM {kept.name}"
+def _bill(layouts: list[Layout], window: Window, choice: Choice) -> Bill:
+    if not layouts:
+        return Bill(CostTable.of([]), _covered(choice.windows, window), notes=tuple(_said(choice)))
+    found = _grouped(layouts, window)
+    grouped = found.table
+    [(start, end, billed_from, billed_until)] = engine.run(
+        "SELECT min(ChargePeriodStart), max(ChargePeriodEnd), min(BillingPeriodStart), max(BillingPeriodEnd)"
+        f" FROM {grouped.name}"
     )
-    if bad:
-        raise refuse(layouts, window)
-    if rounded:
+    told = list(choice.windows)
+    if start is not None:
+        # A re-export without its last days must take them away too, so whole billing periods are covered.
+        first, last = min(start, billed_from), max(end, billed_until)
+        told.append(Window(first.replace(tzinfo=UTC), last.replace(tzinfo=UTC)).whole_days())
+    names = engine.run(
+        f"SELECT SubAccountId, max(SubAccountName) FROM {grouped.name} WHERE SubAccountName <> '' GROUP BY ALL"
+    )
+    return Bill(
+        costs=CostTable.over(f"SELECT {', '.join(NAMES)} FROM {grouped.name}", owner=grouped),
+        covered=_covered(told, window),
+        accounts=dict(names),
+        notes=(*_notes(found.layouts, found.uneven), *_findings(grouped), *_said(choice)),
+        rounded=found.rounded,
+    )
+
+
+def _covered(told: list[Window] | tuple[Window, ...], asked: Window) -> tuple[Scope, ...]:
+    """From the first to the last of what the files tell, as far as it was asked for."""
+    if not told:
+        return ()
+    whole = Window(min(each.start for each in told), max(each.end for each in told)).meet(asked)
+    return (Scope(whole),) if whole else ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Grouped:
+    """All charges summed to the stored grain, and how many rows had something to say of."""
+
+    layouts: list[Layout]
+    table: engine.Kept
+    bad: int
+    rounded: int
+    uneven: int
+
+
+def _grouped(layouts: list[Layout], window: Window) -> _Grouped:
+    """One pass over all files; more of them only where the files need it."""
+    found = _read(layouts, window)
+    if found.bad:
+        # Rare: dates with slashes. How to read them takes the whole file, so only now is it asked.
+        layouts = [layout.dated() for layout in found.layouts]
+        if any(layout.dates for layout in layouts):
+            found = _counted(layouts, window)
+    if found.bad:
+        raise refuse(found.layouts, window)
+    if found.uneven:
+        for layout in found.layouts:
+            refuse_cut_off(layout.shard)
+    if found.rounded:
         # Rare: more than 24 decimals. DuckDB would round half away from zero; we round half even, in Python.
-        kept = _pass(layouts, window, Layout.roundings(layouts))
-    return kept, rounded
+        table = _table(found.layouts, window, Layout.roundings(found.layouts))
+        found = replace(found, table=table)
+    return found
 
 
-def _pass(layouts: list[Layout], window: Window, roundings: dict[str, str]) -> engine.Kept:
-    parts = [layout.select(window, rounding=bool(roundings)) for layout in layouts]
-    keys, sums = Layout.KEYS, Layout.SUMS
-    parameters: dict[str, object] = {"roundings": [list(pair) for pair in roundings.items()]} if roundings else {}
+def _read(layouts: list[Layout], window: Window) -> _Grouped:
+    """In the first way to read CSV that can: `Reading` has the reasons."""
     try:
-        return engine.Kept(
-            f"SELECT {', '.join(keys)}, {', '.join(sums)} FROM ({' UNION ALL BY NAME '.join(parts)}) GROUP BY ALL",
-            parameters,
-        )
+        return _counted(layouts, window)
+    except StoreError as error:
+        if "quoted new lines" not in str(error.__cause__):  # the first line of DuckDB's error does not say
+            raise refuse(layouts, window, error) from error
+    try:
+        return _counted([layout.read_as(Reading.STRICT) for layout in layouts], window)
+    except StoreError:
+        for layout in layouts:
+            refuse_ragged(layout)
+    layouts = [layout.read_as(Reading.CHECKED) for layout in layouts]
+    try:
+        return _counted(layouts, window)
     except StoreError as error:
         raise refuse(layouts, window, error) from error
 
 
-def _notes(layouts: list[Layout]) -> list[Note]:
+def _counted(layouts: list[Layout], window: Window) -> _Grouped:
+    table = _table(layouts, window, {})
+    counts = ", ".join(f"coalesce(sum({count}), 0)::BIGINT" for count in ("bad", "rounds", "uneven"))
+    [(bad, rounded, uneven)] = engine.run(f"SELECT {counts} FROM {table.name}")
+    return _Grouped(layouts, table, bad, rounded, uneven)
+
+
+def _table(layouts: list[Layout], window: Window, roundings: dict[str, str]) -> engine.Kept:
+    parts = [layout.select(window, rounding=bool(roundings)) for layout in layouts]
+    keys, sums = Layout.KEYS, Layout.SUMS
+    parameters: dict[str, object] = {"roundings": [list(pair) for pair in roundings.items()]} if roundings else {}
+    return engine.Kept(
+        f"SELECT {', '.join(keys)}, {', '.join(sums)} FROM ({' UNION ALL BY NAME '.join(parts)}) GROUP BY ALL",
+        parameters,
+    )
+
+
+def _notes(layouts: list[Layout], uneven: int) -> list[Note]:
+    """What the headers and the shape of the rows tell."""
     versions = sorted({layout.shard.version for layout in layouts})
     notes = [Note("focus_version", f"FOCUS {', '.join(versions)}, read from the headers")]
     if any("EffectiveCost" not in layout.shard.columns for layout in layouts):
         notes.append(Note("no_effective_cost", "the bill has no EffectiveCost; effective repeats billed"))
+    spellings = sorted({layout.shard.spelling for layout in layouts} - {""})
+    if spellings:
+        notes.append(Note("header_spelling", f"columns are named {', '.join(spellings)}"))
+    if any(layout.shard.delimiter == ";" for layout in layouts):
+        notes.append(Note("delimiter", "semicolons stand between the fields, as in the header"))
+    if uneven:
+        notes.append(Note("uneven_rows", f"{uneven} rows have more or fewer fields than the header, none that counts"))
+    dates = sorted({(layout.dates.order.value, layout.dates.because) for layout in layouts if layout.dates})
+    if dates:
+        said = "; ".join(f"dates are read as {order}: {because}" for order, because in dates)
+        notes.append(Note("date_order", said))
     return notes
 
 
-def _strangers(grouped: engine.Kept) -> list[Note]:
-    found = engine.run(f"SELECT DISTINCT stranger FROM {grouped.name} WHERE stranger <> '' ORDER BY ALL")
-    return [Note("unknown_charge_category", f"{word!r} is kept as Adjustment") for (word,) in found]
+def _findings(grouped: engine.Kept) -> list[Note]:
+    """What the charges tell."""
+    strangers = engine.run(f"SELECT DISTINCT stranger FROM {grouped.name} WHERE stranger <> '' ORDER BY ALL")
+    notes = [Note("unknown_charge_category", f"{word!r} is kept as Adjustment") for (word,) in strangers]
+    silent = engine.run(
+        f"SELECT ServiceProviderName FROM {grouped.name} WHERE CostBasis = 'reported' GROUP BY ALL"
+        " HAVING bool_and(EffectiveCost = 0) AND sum(BilledCost) FILTER (ChargeCategory = 'Usage') <> 0 ORDER BY ALL"
+    )
+    if silent:
+        vendors = ", ".join(vendor for (vendor,) in silent)
+        notes.append(Note("zero_effective_cost", f"EffectiveCost is 0 throughout: {vendors}; kept as given"))
+    return notes
+
+
+def _said(choice: Choice) -> list[Note]:
+    return [Note("manifests", "; ".join(choice.passed_over))] if choice.passed_over else []
 
 
 SPEC = ProviderSpec(
@@ -107,7 +243,7 @@ SPEC = ProviderSpec(
     connect=Focus,
     settles_after=timedelta(hours=48),
     poll_every=HOUR,
-    permissions=("read access to the files",),
+    permissions=("read access to the files", "s3:ListBucket and s3:GetObject, or the like, for object storage"),
     history=None,
     grains=frozenset(Grain),
 )

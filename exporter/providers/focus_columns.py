@@ -1,32 +1,44 @@
-"""From the columns of one FOCUS file to the columns of a stored bill, as SQL.
-
-Nulls come as bare `NULL`, as `null` and as empty text, in one file even. Amounts are read as text, so that no digit
-is lost on the way; a Parquet double goes through its shortest text, since 0.1 is what the vendor meant.
-"""
+"""From the columns of one FOCUS file to the columns of a stored bill, as SQL."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from typing import ClassVar
 
 from exporter.costs import ChargeCategory, CostBasis, engine, money
-from exporter.costs.engine import identifier, literal
+from exporter.costs.engine import literal
 from exporter.costs.model import COSTS
 from exporter.costs.model import KEYS as STORED_KEYS
-from exporter.costs.money import PLACES, SQL_TYPE
-from exporter.periods import Grain, Window
-from exporter.providers.focus_files import Shard
+from exporter.costs.money import SQL_TYPE
+from exporter.periods import ALWAYS, Grain, Window
+from exporter.providers import focus_dates
+from exporter.providers.focus_amounts import Amount, said
+from exporter.providers.focus_files import Reading, Shard
+from exporter.providers.focus_tags import NO_TAGS, mapped, value
 
-_NULL = "('', 'null')"
-_INSTANT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?( ?(Z|UTC|[+-]\d{2}(:?\d{2})?))?$"
 _CURRENCY = "^[A-Z]{3}$"
+_RAW = (
+    "BillingPeriodStart",
+    "BillingPeriodEnd",
+    "ServiceProviderName",
+    "ProviderName",
+    "BillingAccountId",
+    "ChargeCategory",
+    "ChargeSubcategory",
+    "ChargeClass",
+    "CommitmentDiscountStatus",
+    "InvoiceId",
+    "BillingCurrency",
+)
+"""Columns with few values, which need not be looked at row by row."""
+FIELDS = "fields"
+"""What is wrong with a row that does not fit its header."""
+
 _COMPLAINTS = {
     **dict.fromkeys(COSTS, "is not an amount below 10^14 such as -12.5 or 1.2E-7"),
-    **dict.fromkeys(
-        ("ChargePeriodStart", "ChargePeriodEnd", "BillingPeriodStart", "BillingPeriodEnd"),
-        "is not an instant such as 2024-09-01T00:00:00Z",
-    ),
+    **dict.fromkeys(focus_dates.COLUMNS, "is not an instant such as 2024-09-01T00:00:00Z"),
     "BillingCurrency": "is not an ISO 4217 currency such as USD",
 }
 
@@ -37,21 +49,40 @@ class Layout:
     KEYS: ClassVar[tuple[str, ...]] = (*STORED_KEYS, "BillingPeriodEnd", "stranger")
     SUMS: ClassVar[tuple[str, ...]] = (
         *(f"sum({cost})::{SQL_TYPE} AS {cost}" for cost in COSTS),
-        "count(*)::BIGINT AS RowCount",
+        "sum(RowCount)::BIGINT AS RowCount",
         "max(SubAccountName) AS SubAccountName",
-        "count(*) FILTER (bad IS NOT NULL) AS bad",
-        "count(*) FILTER (rounds) AS rounds",
+        *(f"sum({count})::BIGINT AS {count}" for count in ("bad", "rounds", "uneven")),
     )
 
-    def __init__(self, shard: Shard, grain: Grain, tags: tuple[str, ...]) -> None:
+    def __init__(
+        self, shard: Shard, grain: Grain, tags: tuple[str, ...], dates: focus_dates.Dates | None = None
+    ) -> None:
         self.shard = shard
         self.grain = grain
         self.tags = tags
+        self.dates = dates
+        self.amounts = {cost: Amount(shard.columns.get(cost), shard.types.get(cost, "VARCHAR")) for cost in COSTS}
+        self._torn = shard.torn(without="" if tags else "Tags")
+
+    def read_as(self, reading: Reading) -> Layout:
+        """The same, its rows read in another way."""
+        return Layout(replace(self.shard, reading=reading), self.grain, self.tags, self.dates)
+
+    def dated(self) -> Layout:
+        """The same, once it is known how the file writes dates with slashes. BadData where nothing decides that."""
+        texts = {name: self.text(name) for name in focus_dates.COLUMNS if self.shard.types.get(name) == "VARCHAR"}
+        dates = focus_dates.decide(self.shard.name, self.shard.scan(), texts) if texts else None
+        return Layout(self.shard, self.grain, self.tags, dates)
 
     def select(self, window: Window, *, rounding: bool = False) -> str:
-        """Its charges with our columns; `bad` names a column that cannot be, `rounds`: an amount is too fine."""
-        listed = ", ".join(f"{sql} AS {name}" for name, sql in self._columns(rounding=rounding).items())
-        return f"SELECT {listed} FROM {self.shard.scan()} WHERE {self._in(window)}"
+        """Its charges with our columns; how many of them cannot be, are too fine, or do not fit the header.
+
+        In two steps: rows are first summed by their cells as they are, which is what takes the time, and only the
+        groups then get their names.
+        """
+        rows = ", ".join(f"{sql} AS {name}" for name, sql in self._sums(rounding=rounding).items())
+        groups = ", ".join(f"{sql} AS {name}" for name, sql in self._columns().items())
+        return f"SELECT {groups} FROM (SELECT {rows} FROM {self.shard.scan()} WHERE {self._in(window)} GROUP BY ALL)"
 
     def first_wrong(self, window: Window) -> str:
         """The first charge that cannot be: column, its text, its row number (Parquet, from 0; null for CSV)."""
@@ -72,82 +103,87 @@ class Layout:
         """Every amount with more than 24 decimals, as it stands in the files → rounded half even."""
         found: dict[str, str] = {}
         for layout in layouts:
-            for cost in COSTS:
-                amount = layout.text(cost)
-                long = f"SELECT DISTINCT {amount} FROM {layout.shard.scan()} WHERE {_too_fine(amount)}"
+            for amount in layout.amounts.values():
+                long = f"SELECT DISTINCT {amount.text} FROM {layout.shard.scan()} WHERE {amount.too_fine}"
                 found |= {given: money.text(money.stored(Decimal(given))) for (given,) in engine.run(long)}
         return found
 
-    def _columns(self, *, rounding: bool) -> dict[str, str]:
+    def _sums(self, *, rounding: bool) -> dict[str, str]:
+        """What is made of every row: our own columns, cells as they are (`r_…`), amounts added up."""
         start, end = self._instant("ChargePeriodStart"), self._instant("ChargePeriodEnd")
         cut = f"date_trunc('{self.grain}', {start})"
         next_cut = f"{cut} + INTERVAL 1 {self.grain}"
         # Some write a period's last second instead of its end (…T15:59:59Z).
         end = f"({end} + CASE WHEN date_part('second', {end}) = 59 THEN INTERVAL 1 SECOND ELSE INTERVAL 0 SECOND END)"
-        billed_from = self._instant("BillingPeriodStart")
-        billed = self._amount("BilledCost", rounding=rounding)
-        effective = self._amount("EffectiveCost", rounding=rounding)
+        costs = {cost: amount.sql(rounding=rounding) for cost, amount in self.amounts.items()}
+        billed, effective = costs["BilledCost"], costs["EffectiveCost"]
         return {
-            "SourceId": "''",
             "ChargePeriodStart": cut,
             # Longer than the grain (a month's tax or support fee): kept as it is, never spread.
             "ChargePeriodEnd": f"greatest({next_cut}, coalesce({end}, {next_cut}))",
+            **{f"r_{name}": self.shard.columns.get(name, "CAST(NULL AS VARCHAR)") for name in _RAW},
+            "account": self._account(),
+            "service": self._first("ServiceName", "x_SkuMeterSubcategory", "PublisherName", "ServiceCategory"),
+            "region": self._first("RegionId", "RegionName"),
+            "effective": f"{effective} IS NOT NULL",
+            **self._tags(),
+            "SubAccountName": f"max({self._first('SubAccountName')})",
+            "BilledCost": f"sum({billed})::{SQL_TYPE}",
+            "EffectiveCost": f"sum(coalesce({effective}, {billed}))::{SQL_TYPE}",
+            **{cost: f"sum({costs[cost]})::{SQL_TYPE}" for cost in ("ListCost", "ContractedCost")},
+            "RowCount": "count(*)",
+            "bad": f"count(*) FILTER ({' OR '.join(test for _, test in self._wrong_rows())})",
+            "rounds": f"count(*) FILTER ({' OR '.join(amount.too_fine for amount in self.amounts.values())})",
+            "uneven": f"count(*) FILTER ({self.shard.uneven()})",
+        }
+
+    def _columns(self) -> dict[str, str]:
+        """What is made of every group."""
+        billed_from = self._instant("BillingPeriodStart", "r_BillingPeriodStart")
+        billed_until = self._instant("BillingPeriodEnd", "r_BillingPeriodEnd")
+        category = f"lower({said('r_ChargeCategory')})"
+        words = ", ".join(literal(known.lower()) for known in ChargeCategory)
+        chargeclass = f"lower({said('r_ChargeClass')})"
+        return {
+            "SourceId": "''",
+            "ChargePeriodStart": "ChargePeriodStart",
+            "ChargePeriodEnd": "ChargePeriodEnd",
             "BillingPeriodStart": billed_from,
-            "BillingPeriodEnd": f"coalesce({self._instant('BillingPeriodEnd')}, {billed_from} + INTERVAL 1 MONTH)",
-            "ServiceProviderName": self._first("ServiceProviderName", "ProviderName"),
-            "BillingAccountId": self._first("BillingAccountId"),
-            "SubAccountId": self._account(),
-            "SubAccountName": self._first("SubAccountName"),
-            "ServiceName": self._first("ServiceName", "x_SkuMeterSubcategory", "PublisherName", "ServiceCategory"),
-            "RegionId": self._first("RegionId", "RegionName"),
-            "ChargeCategory": self._category(),
-            "stranger": f"CASE WHEN {self._known()} THEN '' ELSE {self._first('ChargeCategory')} END",
-            "ChargeClass": f"CASE lower({self._first('ChargeClass')}) WHEN 'correction' THEN 'Correction' ELSE '' END",
-            "CommitmentDiscountStatus": f"CASE lower({self._first('CommitmentDiscountStatus')})"
-            " WHEN 'used' THEN 'Used' WHEN 'unused' THEN 'Unused' ELSE '' END",
-            "InvoiceId": self._first("InvoiceId"),
-            "BillingCurrency": f"upper({self.text('BillingCurrency')})",
-            "Tags": self._tags(),
-            "CostBasis": f"CASE WHEN {effective} IS NULL THEN '{CostBasis.BILLED}' ELSE '{CostBasis.REPORTED}' END",
+            "BillingPeriodEnd": f"coalesce({billed_until}, {billed_from} + INTERVAL 1 MONTH)",
+            "ServiceProviderName": f"coalesce({said('r_ServiceProviderName')}, {said('r_ProviderName')}, '')",
+            "BillingAccountId": f"coalesce({said('r_BillingAccountId')}, '')",
+            "SubAccountId": "account",
+            "SubAccountName": "SubAccountName",
+            "ServiceName": "service",
+            "RegionId": "region",
+            "ChargeCategory": self._category(category),
+            "stranger": f"CASE WHEN {category} NOT IN ({words}) THEN {said('r_ChargeCategory')} ELSE '' END",
+            "ChargeClass": f"CASE {chargeclass} WHEN 'correction' THEN 'Correction' ELSE '' END",
+            "CommitmentDiscountStatus": self._status(),
+            "InvoiceId": f"coalesce({said('r_InvoiceId')}, '')",
+            "BillingCurrency": f"upper({said('r_BillingCurrency')})",
+            "Tags": mapped(self.tags) if self._tags() else NO_TAGS,
+            "CostBasis": f"CASE WHEN effective THEN '{CostBasis.REPORTED}' ELSE '{CostBasis.BILLED}' END",
             "IsEstimated": "false",
-            "BilledCost": billed,
-            "EffectiveCost": f"coalesce({effective}, {billed})",
-            "ListCost": self._amount("ListCost", rounding=rounding),
-            "ContractedCost": self._amount("ContractedCost", rounding=rounding),
-            "bad": self._bad(),
-            "rounds": " OR ".join(f"coalesce({_too_fine(self.text(cost))}, false)" for cost in COSTS),
+            **{name: name for name in (*COSTS, "RowCount", "rounds", "uneven")},
+            "bad": f"CASE WHEN {' OR '.join(test for _, test in self._wrong_groups('r_'))} THEN RowCount ELSE bad END",
         }
 
     def text(self, column: str) -> str:
         """The column as text, null where it says nothing."""
-        if column not in self.shard.columns:
-            return "CAST(NULL AS VARCHAR)"
-        cell = f"trim(CAST({identifier(column)} AS VARCHAR))"
-        return f"(CASE WHEN lower({cell}) IN {_NULL} THEN NULL ELSE {cell} END)"
+        return said(self.shard.columns[column]) if column in self.shard.columns else "CAST(NULL AS VARCHAR)"
 
     def _first(self, *columns: str) -> str:
         """The first of these columns that says something, else empty text."""
         given = [self.text(name) for name in columns if name in self.shard.columns]
         return f"coalesce({', '.join([*given, literal('')])})"
 
-    def _amount(self, column: str, *, rounding: bool) -> str:
-        given = self.text(column)
-        amount = f"try_cast({given} AS {SQL_TYPE})"
-        if rounding:
-            fine = f"list_filter($roundings, lambda pair: pair[1] = {given})[1][2]"
-            amount = f"CASE WHEN {_too_fine(given)} THEN CAST({fine} AS {SQL_TYPE}) ELSE {amount} END"
-        return amount
-
-    def _instant(self, column: str) -> str:
-        """The column as UTC without a zone; null where it is no ISO 8601 instant."""
-        type_ = self.shard.columns.get(column, "VARCHAR")
-        if type_.startswith(("TIMESTAMP", "DATE")):
-            return f"CAST({identifier(column)} AS TIMESTAMP)"
-        given = self.text(column)
-        return (
-            f"(CASE WHEN regexp_full_match({given}, {literal(_INSTANT)})"
-            f" THEN CAST(try_cast({given} AS TIMESTAMPTZ) AS TIMESTAMP) END)"
-        )
+    def _instant(self, column: str, cell: str | None = None) -> str:
+        """A cell of the column as UTC without a zone; null where it is no instant."""
+        cell = cell or self.shard.columns.get(column)
+        if cell and self.shard.types.get(column, "").startswith(("TIMESTAMP", "DATE")):
+            return f"CAST({cell} AS TIMESTAMP)"
+        return focus_dates.instant(said(cell), self.dates) if cell else "CAST(NULL AS TIMESTAMP)"
 
     def _account(self) -> str:
         """SubAccountId; Google's project where it only repeats the billing account, else the billing account."""
@@ -155,60 +191,62 @@ class Layout:
         project = self.text("x_Project")
         return f"coalesce(CASE WHEN {sub} = {billing} THEN {project} END, {sub}, {billing}, '')"
 
-    def _known(self) -> str:
-        words = ", ".join(literal(category.lower()) for category in ChargeCategory)
-        return f"lower({self._first('ChargeCategory')}) IN ({words})"
-
-    def _category(self) -> str:
+    def _category(self, given: str) -> str:
         cases = " ".join(f"WHEN '{category.lower()}' THEN '{category}'" for category in ChargeCategory)
-        return f"CASE lower({self._first('ChargeCategory')}) {cases} ELSE '{ChargeCategory.ADJUSTMENT}' END"
+        today = f"CASE {given} {cases} ELSE '{ChargeCategory.ADJUSTMENT}' END"
+        if "ChargeSubcategory" not in self.shard.columns:
+            return today
+        # The preview knew no Credit: it was an Adjustment by another name.
+        credit = f"{given} = 'adjustment' AND lower({said('r_ChargeSubcategory')}) = 'credit'"
+        return f"CASE WHEN {credit} THEN '{ChargeCategory.CREDIT}' ELSE {today} END"
 
-    def _tags(self) -> str:
-        if not self.tags or "Tags" not in self.shard.columns:
-            return "CAST(MAP {} AS MAP(VARCHAR, VARCHAR))"
-        given = self.text("Tags")
-        if self.shard.columns["Tags"].startswith("MAP"):
-            value = {key: f"CAST(Tags[{literal(key)}] AS VARCHAR)" for key in self.tags}
-        else:
-            # Azure's native exports leave out the outer braces.
-            whole = f"CASE WHEN starts_with({given}, '{{') THEN {given} ELSE '{{' || {given} || '}}' END"
-            quoted = {key: key.replace("\\", "\\\\").replace('"', '\\"') for key in self.tags}
-            value = {
-                key: f"json_extract_string(try_cast({whole} AS JSON), {literal(f'$.{chr(34)}{quoted[key]}{chr(34)}')})"
-                for key in self.tags
-            }
-        entries = ", ".join(f"{{'k': {literal(key)}, 'v': {value[key]}}}" for key in sorted(self.tags))
-        return f"map_from_entries(list_filter([{entries}], lambda tag: tag.v IS NOT NULL))"
+    def _status(self) -> str:
+        given = f"lower(coalesce({said('r_CommitmentDiscountStatus')}, {said('r_ChargeSubcategory')}))"
+        used = "WHEN 'used' THEN 'Used' WHEN 'used commitment' THEN 'Used'"
+        return f"CASE {given} {used} WHEN 'unused' THEN 'Unused' WHEN 'unused commitment' THEN 'Unused' ELSE '' END"
+
+    def _tags(self) -> dict[str, str]:
+        """One column per asked key."""
+        if "Tags" not in self.shard.columns:
+            return {}
+        column, type_ = self.shard.columns["Tags"], self.shard.types["Tags"]
+        return {f"t{i}": value(column, type_, self.text("Tags"), key) for i, key in enumerate(self.tags)}
 
     def _bad(self) -> str:
-        """The first column of the row that cannot be, or null."""
-        cases = []
-        for cost in COSTS:
-            given = self.text(cost)
-            missing = f"{given} IS NULL OR " if cost == "BilledCost" else ""
-            if cost in self.shard.columns:
-                wrong = f"{given} IS NOT NULL AND try_cast({given} AS {SQL_TYPE}) IS NULL"
-                cases.append(f"WHEN {missing}{wrong} THEN '{cost}'")
-        needed = ("ChargePeriodStart", "BillingPeriodStart")
-        cases += [f"WHEN {self._instant(column)} IS NULL THEN '{column}'" for column in needed]
-        for column in ("ChargePeriodEnd", "BillingPeriodEnd"):
-            if column in self.shard.columns:
-                wrong = f"{self.text(column)} IS NOT NULL AND {self._instant(column)} IS NULL"
-                cases.append(f"WHEN {wrong} THEN '{column}'")
-        currency = f"regexp_full_match(upper({self.text('BillingCurrency')}), '{_CURRENCY}')"
-        cases.append(f"WHEN NOT coalesce({currency}, false) THEN 'BillingCurrency'")
-        return f"CASE {' '.join(cases)} END"
+        """The first column of the row that cannot be, `fields` for a row that does not fit its header, or null."""
+        tests = [*self._wrong_rows(), *self._wrong_groups()]
+        return f"CASE {' '.join(f'WHEN {test} THEN {literal(name)}' for name, test in tests)} END"
+
+    def _wrong_rows(self) -> list[tuple[str, str]]:
+        """Column → whether its cell cannot be, for what must be looked at row by row."""
+        tests = [] if self._torn == "false" else [(FIELDS, self._torn)]
+        tests += [
+            (cost, amount.wrong(needed=cost == "BilledCost")) for cost, amount in self.amounts.items() if amount.cell
+        ]
+        return [*tests, *self._wrong_instants(("ChargePeriodStart", "ChargePeriodEnd"))]
+
+    def _wrong_groups(self, prefix: str = "") -> list[tuple[str, str]]:
+        """The same for columns with few values; `prefix` where they are named `r_…`."""
+        cell = f"{prefix}BillingCurrency" if prefix else self.shard.columns["BillingCurrency"]
+        currency = f"regexp_full_match(upper({said(cell)}), '{_CURRENCY}')"
+        return [
+            *self._wrong_instants(("BillingPeriodStart", "BillingPeriodEnd"), prefix),
+            ("BillingCurrency", f"NOT coalesce({currency}, false)"),
+        ]
+
+    def _wrong_instants(self, columns: tuple[str, str], prefix: str = "") -> list[tuple[str, str]]:
+        """A start must be there; an end may be missing, but must be an instant."""
+        start, end = columns
+        tests = [(start, f"{self._instant(start, prefix and prefix + start)} IS NULL")]
+        if end in self.shard.columns and self.shard.types[end] == "VARCHAR":
+            given = said(prefix + end if prefix else self.shard.columns[end])
+            tests.append((end, f"({self._instant(end, prefix and prefix + end)} IS NULL AND {given} IS NOT NULL)"))
+        return tests
 
     def _in(self, window: Window) -> str:
         """Whether the charge starts in the window; one that says no instant is let through, to be refused."""
+        if window == ALWAYS:
+            return "true"
         start = self._instant("ChargePeriodStart")
         first, last = (f"TIMESTAMP '{edge:%Y-%m-%d %H:%M:%S}'" for edge in (window.start, window.end))
         return f"coalesce({start} >= {first} AND {start} < {last}, true)"
-
-
-def _too_fine(given: str) -> str:
-    """Whether a text has more digits behind the point than a stored amount keeps; false for what is no number."""
-    mantissa, exponent = f"split_part(lower({given}), 'e', 1)", f"split_part(lower({given}), 'e', 2)"
-    places = f"length(split_part({mantissa}, '.', 2)) - coalesce(try_cast({exponent} AS INTEGER), 0)"
-    # Cheap first: a short text without an exponent cannot be too fine.
-    return f"((length({given}) > {PLACES + 1} OR contains(lower({given}), 'e')) AND {places} > {PLACES})"

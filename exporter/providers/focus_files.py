@@ -1,35 +1,61 @@
-"""The files of a FOCUS bill: finding them, reading their headers, and naming the row that cannot be."""
+"""One file of a FOCUS bill: its header read, its columns named, and the SQL that reads its rows.
+
+CSV is UTF-8 with or without BOM, with commas, or with semicolons where the header has them. A row may end in fields
+that are empty and that the header does not have, or lack some at its end that no bill is made of.
+"""
 
 from __future__ import annotations
 
 import csv
-import glob
 import gzip
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from exporter.costs import engine
-from exporter.errors import BadData, NotReady, SourceError, StoreError
-from exporter.periods import Window
-
-if TYPE_CHECKING:
-    from exporter.providers.focus_columns import Layout
+from exporter.costs.engine import identifier, literal
+from exporter.errors import BadData, StoreError
+from exporter.providers import focus_names as names
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 
-REQUIRED = ("BilledCost", "BillingCurrency", "BillingPeriodStart", "ChargeCategory", "ChargePeriodStart")
+_SPARE = 8
+"""Fields past the header that a CSV row is read with, so that empty ones can be told from others."""
+_NEVER = "\\x01"
+"""What stands for null in a CSV: nothing, so that a field that is absent can be told from one that is empty."""
+
+
+class Reading(Enum):
+    """How DuckDB reads the rows of a CSV, from the usual to the rare. Each finds a quote that never ends."""
+
+    PADDED = "null_padding = true"
+    """Rows may be uneven; cannot read line ends inside of quotes."""
+    STRICT = "null_padding = false"
+    """Line ends inside of quotes; all rows as wide as the header."""
+    CHECKED = "null_padding = true, parallel = false"
+    """Both. Drops a row with a quote that never ends in silence, so Python must have read the file first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One file of a bill: where it is, its columns with their types (text for CSV), its FOCUS version."""
+    """One file of a bill."""
 
     path: Path
+    name: str
+    """What people call it: its path, or its address in object storage."""
     columns: dict[str, str]
+    """FOCUS name → SQL of the column, for the columns that say anything to us."""
+    types: dict[str, str]
+    """FOCUS name → SQL type; text for CSV."""
+    header: tuple[str, ...]
     version: str
+    spelling: str = ""
+    delimiter: str = ","
+    place: dict[str, int] = field(default_factory=dict)
+    """FOCUS name → where its column stands in a CSV."""
+    reading: Reading = Reading.PADDED
 
     @property
     def parquet(self) -> bool:
@@ -38,132 +64,120 @@ class Shard:
 
     def scan(self, *, numbered: bool = False) -> str:
         """The SQL that reads it; `numbered` adds `file_row_number`, from 0, to a Parquet file."""
-        name = engine.literal(str(self.path))
+        name = literal(str(self.path))
         if self.parquet:
             return f"read_parquet({name}, hive_partitioning = false, file_row_number = {str(numbered).lower()})"
-        columns = ", ".join(f"{engine.literal(column)}: 'VARCHAR'" for column in self.columns)
+        spare = 0 if self.reading is Reading.STRICT else _SPARE
+        columns = ", ".join(f"c{i}: 'VARCHAR'" for i in range(len(self.header) + spare))
         return (
-            f"read_csv({name}, auto_detect = false, header = true, delim = ',', quote = '\"', escape = '\"',"
-            f" strict_mode = true, columns = {{{columns}}})"
+            f"read_csv({name}, auto_detect = false, header = true, delim = '{self.delimiter}', quote = '\"',"
+            f" escape = '\"', strict_mode = true, nullstr = '{_NEVER}', {self.reading.value}, columns = {{{columns}}})"
         )
 
+    def uneven(self) -> str:
+        """SQL: whether a row has more or fewer fields than the header."""
+        width = len(self.header)
+        return "false" if self._even else f"(c{width} IS NOT NULL OR c{width - 1} IS NULL)"
 
-def find(pattern: str) -> list[Shard]:
-    """Every file that the pattern means, with its header read. NotReady where there is none."""
-    place = Path(pattern)
-    if place.is_dir():
-        paths = sorted(path for path in place.rglob("*") if path.name.endswith(SUFFIXES) and path.is_file())
-        what = f"no {', '.join(SUFFIXES)} file below {pattern}"
+    def torn(self, *, without: str = "") -> str:
+        """SQL: whether that can not be tolerated: text past the header, or no field for a column that we read.
+
+        `without` is a column that nobody asked for.
+        """
+        if self._even:
+            return "false"
+        spare = [f"c{len(self.header) + i}" for i in range(_SPARE)]
+        last = max(at for name, at in self.place.items() if name != without)
+        return f"((c{last} IS NULL) OR ({spare[0]} IS NOT NULL AND concat({', '.join(spare)}) <> ''))"
+
+    @property
+    def _even(self) -> bool:
+        """Whether its rows can have no other number of fields than the header."""
+        return self.parquet or self.reading is Reading.STRICT
+
+
+def opened(path: Path, name: str | None = None) -> Shard:
+    """A file with its header read. BadData where it cannot be a bill."""
+    name = name or str(path)
+    if path.name.endswith(".parquet"):
+        types, delimiter = _parquet_columns(path, name), ","
+        header = tuple(types)
     else:
-        paths = sorted(Path(name) for name in glob.glob(pattern, recursive=True) if Path(name).is_file())
-        what = f"no file {pattern}"
-    if not paths:
-        raise NotReady(what, hint="check `path`, and that the export has been delivered")
-    strange = next((path for path in paths if not path.name.endswith(SUFFIXES)), None)
-    if strange:
-        raise BadData(f"{strange}: not a bill by its name", hint=f"files end in {', '.join(SUFFIXES)}")
-    return [_shard(path) for path in paths]
-
-
-def version(columns: dict[str, str]) -> str:
-    """The FOCUS version that a header belongs to, by the columns that each version brought or took."""
-    if "ServiceProviderName" in columns:
-        return "1.3" if "ProviderName" in columns else "1.4"
-    # Azure's 1.0 exports already carry BillingAccountType, so that column proves nothing by itself.
-    if "PricingCurrency" in columns or "InvoiceId" in columns:
-        return "1.2"
-    if "SkuMeter" in columns or "ServiceSubcategory" in columns:
-        return "1.1"
-    return "1.0"
-
-
-def refuse(layouts: list[Layout], window: Window, error: StoreError | None = None) -> SourceError:
-    """The error that names the first file, row and column that cannot be; `error` is what DuckDB said, if it did."""
-    for layout in layouts:
-        if not layout.shard.parquet:
-            ragged = _ragged(layout.shard)
-            if ragged:
-                return ragged
-        try:
-            wrong = engine.run(layout.first_wrong(window))
-        except StoreError as failure:
-            return BadData(f"{layout.shard.path}: cannot be read: {_first_line(failure)}")
-        if wrong:
-            column, value, row = wrong[0]
-            where = f"row {row + 1}" if row is not None else _row_of(layout.shard, column, value)
-            said = f"{value!r} {layout.complaint(column)}" if value is not None else "is empty"
-            return BadData(f"{layout.shard.path}: {where}, column {column}: {said}")
-    paths = ", ".join(str(layout.shard.path) for layout in layouts[:3])
-    if error is not None and "Overflow" in str(error):
-        return BadData(f"{paths}: sums of its amounts do not fit", hint="a stored amount stays below 10^14")
-    return BadData(f"{paths}: cannot be read: {_first_line(error) if error else 'for no reason found'}")
-
-
-def _shard(path: Path) -> Shard:
-    columns = _parquet_columns(path) if path.name.endswith(".parquet") else _csv_columns(path)
-    provider = "ServiceProviderName" if "ServiceProviderName" in columns else "ProviderName"
-    missing = [name for name in (*REQUIRED, provider) if name not in columns]
-    if missing:
+        header, delimiter = _csv_header(path, name)
+        types = dict.fromkeys(header, "VARCHAR")
+    read = names.read(header)
+    lacking = names.missing(read.columns)
+    if lacking:
         raise BadData(
-            f"{path}: row 1: no column {missing[0]}",
-            hint="a FOCUS bill has a header with at least " + ", ".join((*REQUIRED, "ProviderName")),
+            f"{name}: row 1: no column {lacking}",
+            hint="a FOCUS bill has a header with at least " + ", ".join((*names.REQUIRED, "ProviderName")),
         )
-    return Shard(path, columns, version(columns))
+    parquet = path.name.endswith(".parquet")
+    place = {} if parquet else {each: header.index(given) for each, given in read.columns.items()}
+    return Shard(
+        path=path,
+        name=name,
+        columns={each: identifier(given) if parquet else f"c{place[each]}" for each, given in read.columns.items()},
+        types={each: types[given] for each, given in read.columns.items()},
+        header=header,
+        version=read.version,
+        spelling=read.spelling,
+        delimiter=delimiter,
+        place=place,
+    )
 
 
-def _parquet_columns(path: Path) -> dict[str, str]:
-    try:
-        found = engine.run(
-            f"DESCRIBE SELECT * FROM read_parquet({engine.literal(str(path))}, hive_partitioning = false)"
-        )
-    except StoreError as error:
-        raise BadData(f"{path}: not a Parquet file: {_first_line(error)}") from error
-    return {name: type_ for name, type_, *_ in found}
-
-
-def _csv_columns(path: Path) -> dict[str, str]:
-    with closing(_lines(path)) as lines:
-        header = next(lines, None)
-    if not header:
-        raise BadData(f"{path}: row 1: the file is empty", hint="even a bill without charges has a header")
-    doubled = next((name for i, name in enumerate(header) if name in header[:i]), None)
-    if doubled is not None:
-        raise BadData(f"{path}: row 1: column {doubled!r} stands there twice")
-    return dict.fromkeys(header, "VARCHAR")
-
-
-def _lines(path: Path) -> Generator[list[str]]:
+def records(path: Path, name: str, delimiter: str) -> Generator[list[str]]:
     """The records of a CSV file, the header first. BadData where it cannot be read as text."""
     try:
-        opened = gzip.open if path.name.endswith(".gz") else open
-        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
-            yield from csv.reader(file)
+        opening = gzip.open if path.name.endswith(".gz") else open
+        with opening(path, "rt", encoding="utf-8-sig", newline="") as file:
+            yield from csv.reader(file, delimiter=delimiter, strict=True)
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise BadData(
-            f"{path}: cannot be read: {error}", hint="a CSV bill is UTF-8, and gzip when it ends in .gz"
+            f"{name}: cannot be read: {error}", hint="a CSV bill is UTF-8, and gzip when it ends in .gz"
         ) from error
 
 
-def _ragged(shard: Shard) -> BadData | None:
-    """The first row that has more or fewer fields than the header."""
-    width = len(shard.columns)
-    with closing(_lines(shard.path)) as lines:
-        for number, line in enumerate(lines, start=1):
-            if len(line) != width and line:
-                return BadData(f"{shard.path}: row {number}: {len(line)} fields under a header of {width}")
-    return None
-
-
-def _row_of(shard: Shard, column: str, value: str | None) -> str:
-    """`row 17`, counted with the header as row 1, of the first cell with this value."""
-    place = list(shard.columns).index(column)
-    with closing(_lines(shard.path)) as lines:
-        for number, line in enumerate(lines, start=1):
-            cell = line[place].strip()
-            if number > 1 and ((cell.lower() in ("", "null")) if value is None else cell == value):
-                return f"row {number}"
-    return "a row"
-
-
-def _first_line(error: Exception | None) -> str:
+def first_line(error: Exception | None) -> str:
+    """What DuckDB said, without the statement that follows."""
     return str(error).partition("\n")[0].removeprefix("query failed: ")
+
+
+def _parquet_columns(path: Path, name: str) -> dict[str, str]:
+    try:
+        found = engine.run(f"DESCRIBE SELECT * FROM read_parquet({literal(str(path))}, hive_partitioning = false)")
+    except StoreError as error:
+        raise BadData(f"{name}: not a Parquet file: {first_line(error)}") from error
+    return {column: type_ for column, type_, *_ in found}
+
+
+def _csv_header(path: Path, name: str) -> tuple[tuple[str, ...], str]:
+    """Its column names, and what stands between them."""
+    _refuse_utf16(path, name)
+    header: list[str] | None = None
+    delimiter = ","
+    for delimiter in (",", ";"):
+        with closing(records(path, name, delimiter)) as lines:
+            header = [column.strip() for column in next(lines, [])]
+        # A header of semicolons is one field of many names when it is split at commas.
+        if len(header) > 1 or ";" not in "".join(header):
+            break
+    if not header or header == [""]:
+        raise BadData(f"{name}: row 1: the file is empty", hint="even a bill without charges has a header")
+    doubled = next((column for i, column in enumerate(header) if column and column in header[:i]), None)
+    if doubled is not None:
+        raise BadData(f"{name}: row 1: column {doubled!r} stands there twice")
+    return tuple(header), delimiter
+
+
+def _refuse_utf16(path: Path, name: str) -> None:
+    try:
+        with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as file:
+            start = file.read(4)
+    except (OSError, EOFError) as error:
+        raise BadData(
+            f"{name}: cannot be read: {error}", hint="a CSV bill is UTF-8, and gzip when it ends in .gz"
+        ) from error
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in start:
+        raise BadData(f"{name}: is UTF-16, not UTF-8", hint=f"iconv -f UTF-16 -t UTF-8 {path.name.removesuffix('.gz')}")

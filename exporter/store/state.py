@@ -157,12 +157,13 @@ class Counter:
 class State:
     """The state file, open. One instance per thread; close it, or use it in a `with`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience: float = 30.0) -> None:
+        """`patience`: seconds to wait for another writer before StoreError."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         try:
             # FULL: a poll that was paid for must be remembered after a power cut too.
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
+            self._db = sqlite3.connect(path, timeout=patience, isolation_level=None)
             self._db.row_factory = sqlite3.Row
             self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
             self._migrate()

@@ -288,7 +288,8 @@ HEADER = "BilledCost,BillingCurrency,BillingPeriodStart,ChargeCategory,ChargePer
 
 
 def line(cost: str, currency: str = "USD", day: str = "2024-09-01", category: str = "Usage") -> str:
-    return f"{cost},{currency},{day[:7]}-01,{category},{day},AWS\n"
+    month = day[:7] if day.startswith("20") else "2024-09"
+    return f"{cost},{currency},{month}-01,{category},{day},AWS\n"
 
 
 def write(path: Path, *lines: str, header: str = HEADER) -> Path:
@@ -305,7 +306,10 @@ REFUSED = {
     "an amount past 10^14": (line("1e15"), "row 2, column BilledCost: '1e15' is not an amount below 10^14"),
     "no currency": (line("1", currency=""), "row 2, column BillingCurrency: is empty"),
     "no such currency": (line("1", currency="US$"), "row 2, column BillingCurrency: 'US$' is not an ISO 4217 currency"),
-    "an American date": (line("1", day="5/1/25"), "row 2, column ChargePeriodStart: '5/1/25' is not an instant"),
+    "a date with dots": (
+        line("1", day="04.09.2024"),
+        "row 2, column ChargePeriodStart: '04.09.2024' is not an instant",
+    ),
     "a day that is none": (
         line("1", day="2024-02-30"),
         "row 2, column ChargePeriodStart: '2024-02-30' is not an instant",
