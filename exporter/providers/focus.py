@@ -12,17 +12,18 @@ is refused with its file, row and column, and then nothing of it is taken.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
 from exporter.config.schema import PathPattern
-from exporter.costs import Ask, Bill, CostTable, Note, Scope, engine
+from exporter.costs import Ask, Bill, CostTable, Note, Scope, dimension, engine
 from exporter.costs.model import NAMES
-from exporter.errors import StoreError
-from exporter.periods import HOUR, Grain, Window
+from exporter.errors import StoreError, Unavailable
+from exporter.periods import HOUR, Grain, Month, Window
 from exporter.providers import Meter, Options, ProviderSpec
 from exporter.providers.focus_columns import Layout
 from exporter.providers.focus_faults import refuse, refuse_cut_off, refuse_ragged
@@ -94,42 +95,44 @@ class Focus:
         shards = [opened(self.place.local(entry), entry.name) for entry in choice.entries]
         refuse_twins(shards)
         bill = _bill([Layout(shard, ask.grain, ask.tags) for shard in shards], ask.window, choice)
+        # What comes from object storage is a copy, and asked for as it was listed.
+        if "://" not in self.options.path and fingerprint(self.place.entries()) != question[1]:
+            changed = f"{self.options.path}: a file changed while it was read"
+            raise Unavailable(changed, hint="the next try reads it whole")
         self._answers[ask.grain] = (question, bill)
         return bill
 
 
 def _bill(layouts: list[Layout], window: Window, choice: Choice) -> Bill:
     if not layouts:
-        return Bill(CostTable.of([]), _covered(choice.windows, window), notes=tuple(_said(choice)))
+        return Bill(CostTable.of([]), _covered(_months(choice.windows), window), notes=tuple(_said(choice)))
     found = _grouped(layouts, window)
     grouped = found.table
-    [(start, end, billed_from, billed_until)] = engine.run(
-        "SELECT min(ChargePeriodStart), max(ChargePeriodEnd), min(BillingPeriodStart), max(BillingPeriodEnd)"
-        f" FROM {grouped.name}"
-    )
-    told = list(choice.windows)
-    if start is not None:
-        # A re-export without its last days must take them away too, so whole billing periods are covered.
-        first, last = min(start, billed_from), max(end, billed_until)
-        told.append(Window(first.replace(tzinfo=UTC), last.replace(tzinfo=UTC)).whole_days())
+    billed = engine.run(f"SELECT DISTINCT {dimension('billing_month')} FROM {grouped.name}")
+    months = {*_months(choice.windows), *(Month.parse(month) for (month,) in billed)}
     names = engine.run(
         f"SELECT SubAccountId, max(SubAccountName) FROM {grouped.name} WHERE SubAccountName <> '' GROUP BY ALL"
     )
     return Bill(
         costs=CostTable.over(f"SELECT {', '.join(NAMES)} FROM {grouped.name}", owner=grouped),
-        covered=_covered(told, window),
+        covered=_covered(months, window),
         accounts=dict(names),
         notes=(*_notes(found.layouts, found.uneven), *_findings(grouped), *_said(choice)),
         rounded=found.rounded,
     )
 
 
-def _covered(told: list[Window] | tuple[Window, ...], asked: Window) -> tuple[Scope, ...]:
-    """From the first to the last of what the files tell, as far as it was asked for."""
-    if not told:
-        return ()
-    whole = Window(min(each.start for each in told), max(each.end for each in told)).meet(asked)
-    return (Scope(whole),) if whole else ()
+def _months(told: Iterable[Window]) -> set[Month]:
+    """The billing months of a manifest's windows; half a day on, one cut in another zone bears its own name."""
+    return {Month.containing(window.start + timedelta(hours=12)) for window in told}
+
+
+def _covered(months: set[Month], asked: Window) -> tuple[Scope, ...]:
+    """A file answers for its billing months, on whatever days their charges lie; of others it says nothing.
+
+    A re-export without its last days so takes them away, and a file that was moved away leaves its history.
+    """
+    return (Scope(asked, billing=tuple(sorted(months))),) if months else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +160,11 @@ def _grouped(layouts: list[Layout], window: Window) -> _Grouped:
         for layout in found.layouts:
             refuse_cut_off(layout.shard)
     if found.rounded:
-        # Rare: more than 24 decimals. DuckDB would round half away from zero; we round half even, in Python.
-        table = _table(found.layouts, window, Layout.roundings(found.layouts))
-        found = replace(found, table=table)
+        # Rare: more than 24 decimals.
+        found = replace(found, table=_table(found.layouts, window, rounding=True))
+        [(bad,)] = engine.run(f"SELECT sum(bad) FROM {found.table.name}")
+        if bad:  # more digits than even a whole number holds
+            raise refuse(found.layouts, window)
     return found
 
 
@@ -183,19 +188,21 @@ def _read(layouts: list[Layout], window: Window) -> _Grouped:
 
 
 def _counted(layouts: list[Layout], window: Window) -> _Grouped:
-    table = _table(layouts, window, {})
+    table = _table(layouts, window, rounding=False)
     counts = ", ".join(f"coalesce(sum({count}), 0)::BIGINT" for count in ("bad", "rounds", "uneven"))
     [(bad, rounded, uneven)] = engine.run(f"SELECT {counts} FROM {table.name}")
     return _Grouped(layouts, table, bad, rounded, uneven)
 
 
-def _table(layouts: list[Layout], window: Window, roundings: dict[str, str]) -> engine.Kept:
-    parts = [layout.select(window, rounding=bool(roundings)) for layout in layouts]
+def _table(layouts: list[Layout], window: Window, *, rounding: bool) -> engine.Kept:
+    """All charges, grouped. Files of one form are one scan: a year of daily files is not 365 statements in one."""
+    forms: dict[tuple[object, ...], list[Layout]] = {}
+    for layout in layouts:
+        forms.setdefault(layout.form, []).append(layout)
+    parts = [first.with_files(others).select(window, rounding=rounding) for first, *others in forms.values()]
     keys, sums = Layout.KEYS, Layout.SUMS
-    parameters: dict[str, object] = {"roundings": [list(pair) for pair in roundings.items()]} if roundings else {}
     return engine.Kept(
-        f"SELECT {', '.join(keys)}, {', '.join(sums)} FROM ({' UNION ALL BY NAME '.join(parts)}) GROUP BY ALL",
-        parameters,
+        f"SELECT {', '.join(keys)}, {', '.join(sums)} FROM ({' UNION ALL BY NAME '.join(parts)}) GROUP BY ALL"
     )
 
 

@@ -31,7 +31,7 @@ class Amount:
 
     @property
     def text(self) -> str:
-        """Its text, as `roundings` are looked up by it."""
+        """Its text; null where it says nothing."""
         return f"CAST({self.cell} AS VARCHAR)" if self._double else said(self.cell)
 
     @property
@@ -40,14 +40,12 @@ class Amount:
         return self.cell is not None and not self._exact
 
     def sql(self, *, rounding: bool) -> str:
-        """The amount; `rounding` takes what is too fine from the parameter `roundings`, pairs of text and amount."""
+        """The amount; null where it is none. `rounding` rounds what is too fine half even: long SQL, rarely needed."""
         if self._exact:
             return f"try_cast({self.cell} AS {SQL_TYPE})"
         amount = f"try_cast({self.text} AS {SQL_TYPE})"
-        if rounding and self.loose:
-            fine = f"list_filter($roundings, lambda pair: pair[1] = {self.text})[1][2]"
-            return f"CASE WHEN {self.too_fine} THEN CAST({fine} AS {SQL_TYPE}) ELSE {amount} END"
-        return amount
+        fine = rounding and self.loose
+        return f"(CASE WHEN {self.too_fine} THEN {self._rounded} ELSE {amount} END)" if fine else amount
 
     @property
     def too_fine(self) -> str:
@@ -59,11 +57,37 @@ class Amount:
             may = f"{self.cell} <> 0 AND abs({self.cell}) < 1e-6"
         else:
             may = f"length({self.cell}) > {PLACES + 1} OR contains({self.cell}, 'e') OR contains({self.cell}, 'E')"
-        mantissa, exponent = (f"split_part(lower({self.text}), 'e', {part})" for part in (1, 2))
-        places = f"length(split_part({mantissa}, '.', 2)) - coalesce(try_cast({exponent} AS INTEGER), 0)"
-        return f"(CASE WHEN {may} THEN coalesce({places} > {PLACES}, false) ELSE false END)"
+        return f"(CASE WHEN {may} THEN coalesce({self._places} > {PLACES}, false) ELSE false END)"
 
-    def wrong(self, *, needed: bool) -> str:
+    @property
+    def _places(self) -> str:
+        """How many digits stand behind its point, the exponent counted in."""
+        exponent = f"coalesce(try_cast(split_part(lower({self.text}), 'e', 2) AS INTEGER), 0)"
+        return f"(length(split_part({self._mantissa}, '.', 2)) - {exponent})"
+
+    @property
+    def _mantissa(self) -> str:
+        return f"split_part(lower({self.text}), 'e', 1)"
+
+    @property
+    def _rounded(self) -> str:
+        """Half even to the places that are kept; a cast would round half away from zero.
+
+        In whole numbers: all its digits, divided by the power of ten that is too much. Null past 38 digits.
+        """
+        surplus = f"({self._places} - {PLACES})"
+        digits = f"try_cast(replace({self._mantissa}, '.', '') AS HUGEINT)"
+        step = f"CAST('1' || repeat('0', least(greatest({surplus}, 0), 38)) AS HUGEINT)"
+        whole, rest = f"(abs({digits}) // {step})", f"(abs({digits}) % {step})"
+        up = f"({rest} > {step} - {rest} OR ({rest} = {step} - {rest} AND {whole} % 2 = 1))"
+        kept = f"CAST({whole} + CAST({up} AS HUGEINT) AS VARCHAR)"
+        padded = f"lpad({kept}, CAST(greatest({PLACES + 1}, length({kept})) AS INTEGER), '0')"
+        sign = f"CASE WHEN {digits} < 0 THEN '-' ELSE '' END"
+        written = f"{sign} || left({padded}, -{PLACES}) || '.' || right({padded}, {PLACES})"
+        tiny = f"CASE WHEN {digits} IS NOT NULL THEN CAST(0 AS {SQL_TYPE}) END"
+        return f"(CASE WHEN {surplus} > 38 THEN {tiny} ELSE try_cast({written} AS {SQL_TYPE}) END)"
+
+    def wrong(self, *, needed: bool, rounding: bool) -> str:
         """Whether it cannot be: no number, too large, or not there where it is `needed`."""
         if self._double:
             missing, no_amount = f"{self.cell} IS NULL", f"NOT isfinite({self.cell}) OR abs({self.cell}) >= {LIMIT:f}"
@@ -72,7 +96,7 @@ class Amount:
         else:
             # DuckDB reads 1_000 as a number; FOCUS does not.
             missing = f"{self.text} IS NULL"
-            no_amount = f"try_cast({self.text} AS {SQL_TYPE}) IS NULL OR contains({self.text}, '_')"
+            no_amount = f"{self.sql(rounding=rounding)} IS NULL OR contains({self.text}, '_')"
         present = f"(NOT ({missing}) AND ({no_amount}))"
         return f"({missing} OR {present})" if needed else present
 

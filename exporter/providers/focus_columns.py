@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from decimal import Decimal
 from typing import ClassVar
 
-from exporter.costs import ChargeCategory, CostBasis, engine, money
+from exporter.costs import ChargeCategory, CostBasis
 from exporter.costs.engine import literal
 from exporter.costs.model import COSTS
 from exporter.costs.model import KEYS as STORED_KEYS
@@ -64,6 +63,17 @@ class Layout:
         self.amounts = {cost: Amount(shard.columns.get(cost), shard.types.get(cost, "VARCHAR")) for cost in COSTS}
         self._torn = shard.torn(without="" if tags else "Tags")
 
+    @property
+    def form(self) -> tuple[object, ...]:
+        """Equal for files that can be read by one scan."""
+        shard = self.shard
+        return shard.parquet, shard.header, tuple(shard.types.items()), shard.delimiter, shard.reading, self.dates
+
+    def with_files(self, others: Iterable[Layout]) -> Layout:
+        """The same over the files of others too, which have its form."""
+        paths = tuple(other.shard.path for other in others)
+        return Layout(replace(self.shard, more=paths), self.grain, self.tags, self.dates)
+
     def read_as(self, reading: Reading) -> Layout:
         """The same, its rows read in another way."""
         return Layout(replace(self.shard, reading=reading), self.grain, self.tags, self.dates)
@@ -74,7 +84,7 @@ class Layout:
         dates = focus_dates.decide(self.shard.name, self.shard.scan(), texts) if texts else None
         return Layout(self.shard, self.grain, self.tags, dates)
 
-    def select(self, window: Window, *, rounding: bool = False) -> str:
+    def select(self, window: Window, *, rounding: bool) -> str:
         """Its charges with our columns; how many of them cannot be, are too fine, or do not fit the header.
 
         In two steps: rows are first summed by their cells as they are, which is what takes the time, and only the
@@ -97,16 +107,6 @@ class Layout:
     def complaint(self, column: str) -> str:
         """What to say of a value that cannot stand in this column."""
         return _COMPLAINTS[column]
-
-    @staticmethod
-    def roundings(layouts: Iterable[Layout]) -> dict[str, str]:
-        """Every amount with more than 24 decimals, as it stands in the files → rounded half even."""
-        found: dict[str, str] = {}
-        for layout in layouts:
-            for amount in layout.amounts.values():
-                long = f"SELECT DISTINCT {amount.text} FROM {layout.shard.scan()} WHERE {amount.too_fine}"
-                found |= {given: money.text(money.stored(Decimal(given))) for (given,) in engine.run(long)}
-        return found
 
     def _sums(self, *, rounding: bool) -> dict[str, str]:
         """What is made of every row: our own columns, cells as they are (`r_…`), amounts added up."""
@@ -132,7 +132,7 @@ class Layout:
             "EffectiveCost": f"sum(coalesce({effective}, {billed}))::{SQL_TYPE}",
             **{cost: f"sum({costs[cost]})::{SQL_TYPE}" for cost in ("ListCost", "ContractedCost")},
             "RowCount": "count(*)",
-            "bad": f"count(*) FILTER ({' OR '.join(test for _, test in self._wrong_rows())})",
+            "bad": f"count(*) FILTER ({' OR '.join(test for _, test in self._wrong_rows(rounding=rounding))})",
             "rounds": f"count(*) FILTER ({' OR '.join(amount.too_fine for amount in self.amounts.values())})",
             "uneven": f"count(*) FILTER ({self.shard.uneven()})",
         }
@@ -214,14 +214,16 @@ class Layout:
 
     def _bad(self) -> str:
         """The first column of the row that cannot be, `fields` for a row that does not fit its header, or null."""
-        tests = [*self._wrong_rows(), *self._wrong_groups()]
+        tests = [*self._wrong_rows(rounding=True), *self._wrong_groups()]
         return f"CASE {' '.join(f'WHEN {test} THEN {literal(name)}' for name, test in tests)} END"
 
-    def _wrong_rows(self) -> list[tuple[str, str]]:
+    def _wrong_rows(self, *, rounding: bool) -> list[tuple[str, str]]:
         """Column → whether its cell cannot be, for what must be looked at row by row."""
         tests = [] if self._torn == "false" else [(FIELDS, self._torn)]
         tests += [
-            (cost, amount.wrong(needed=cost == "BilledCost")) for cost, amount in self.amounts.items() if amount.cell
+            (cost, amount.wrong(needed=cost == "BilledCost", rounding=rounding))
+            for cost, amount in self.amounts.items()
+            if amount.cell
         ]
         return [*tests, *self._wrong_instants(("ChargePeriodStart", "ChargePeriodEnd"))]
 
@@ -237,10 +239,12 @@ class Layout:
     def _wrong_instants(self, columns: tuple[str, str], prefix: str = "") -> list[tuple[str, str]]:
         """A start must be there; an end may be missing, but must be an instant."""
         start, end = columns
-        tests = [(start, f"{self._instant(start, prefix and prefix + start)} IS NULL")]
-        if end in self.shard.columns and self.shard.types[end] == "VARCHAR":
-            given = said(prefix + end if prefix else self.shard.columns[end])
-            tests.append((end, f"({self._instant(end, prefix and prefix + end)} IS NULL AND {given} IS NOT NULL)"))
+        tests = [(start, f"NOT coalesce({_likely(self._instant(start, prefix and prefix + start))}, false)")]
+        if end in self.shard.columns:
+            cell = prefix + end if prefix else self.shard.columns[end]
+            given = said(cell) if self.shard.types[end] == "VARCHAR" else cell
+            instant = self._instant(end, prefix and prefix + end)
+            tests.append((end, f"({given} IS NOT NULL AND NOT coalesce({_likely(instant)}, false))"))
         return tests
 
     def _in(self, window: Window) -> str:
@@ -250,3 +254,8 @@ class Layout:
         start = self._instant("ChargePeriodStart")
         first, last = (f"TIMESTAMP '{edge:%Y-%m-%d %H:%M:%S}'" for edge in (window.start, window.end))
         return f"coalesce({start} >= {first} AND {start} < {last}, true)"
+
+
+def _likely(instant: str) -> str:
+    """SQL: whether an instant can be one of a bill: neither infinite nor off by a thousand years."""
+    return f"({instant} >= TIMESTAMP '2000-01-01' AND {instant} < TIMESTAMP '2200-01-01')"

@@ -7,6 +7,7 @@ that are empty and that the header does not have, or lack some at its end that n
 from __future__ import annotations
 
 import csv
+import glob
 import gzip
 from collections.abc import Generator
 from contextlib import closing
@@ -56,6 +57,8 @@ class Shard:
     place: dict[str, int] = field(default_factory=dict)
     """FOCUS name → where its column stands in a CSV."""
     reading: Reading = Reading.PADDED
+    more: tuple[Path, ...] = ()
+    """Further files of just this form, read with it."""
 
     @property
     def parquet(self) -> bool:
@@ -64,13 +67,14 @@ class Shard:
 
     def scan(self, *, numbered: bool = False) -> str:
         """The SQL that reads it; `numbered` adds `file_row_number`, from 0, to a Parquet file."""
-        name = literal(str(self.path))
+        name = f"[{', '.join(map(_file, (self.path, *self.more)))}]"
         if self.parquet:
             return f"read_parquet({name}, hive_partitioning = false, file_row_number = {str(numbered).lower()})"
         spare = 0 if self.reading is Reading.STRICT else _SPARE
         columns = ", ".join(f"c{i}: 'VARCHAR'" for i in range(len(self.header) + spare))
         return (
-            f"read_csv({name}, auto_detect = false, header = true, delim = '{self.delimiter}', quote = '\"',"
+            f"read_csv({name}, auto_detect = false, hive_partitioning = false, header = true,"
+            f" delim = '{self.delimiter}', quote = '\"',"
             f" escape = '\"', strict_mode = true, nullstr = '{_NEVER}', {self.reading.value}, columns = {{{columns}}})"
         )
 
@@ -144,9 +148,14 @@ def first_line(error: Exception | None) -> str:
     return str(error).partition("\n")[0].removeprefix("query failed: ")
 
 
+def _file(path: Path) -> str:
+    """A file as an SQL literal; `[1]` in its name is a name, not a pattern."""
+    return literal(glob.escape(str(path)))
+
+
 def _parquet_columns(path: Path, name: str) -> dict[str, str]:
     try:
-        found = engine.run(f"DESCRIBE SELECT * FROM read_parquet({literal(str(path))}, hive_partitioning = false)")
+        found = engine.run(f"DESCRIBE SELECT * FROM read_parquet({_file(path)}, hive_partitioning = false)")
     except StoreError as error:
         raise BadData(f"{name}: not a Parquet file: {first_line(error)}") from error
     return {column: type_ for column, type_, *_ in found}

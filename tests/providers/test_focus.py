@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 
 from exporter.costs import Ask, Bill, Cost, CostLine, CostTable, Scope, engine, text
-from exporter.errors import BadData, NotReady
+from exporter.costs.money import add, stored
+from exporter.errors import BadData, NotReady, Unavailable
 from exporter.normalise import names
 from exporter.periods import ALWAYS, Grain, Month, Window
+from exporter.providers import focus
 from exporter.providers.focus import SPEC, FocusOptions
 
 HERE = Path(__file__).parents[1] / "fixtures" / "focus"
@@ -101,8 +103,6 @@ def across_currencies(lines: list[CostLine]) -> dict[tuple[str, ...], list[CostL
 
 
 def amount_of(lines: list[CostLine], cost: Cost) -> str:
-    from exporter.costs.money import add
-
     return text(add(*(line.amount(cost) for line in lines)))
 
 
@@ -202,12 +202,64 @@ def test_the_charges_asked_for_are_those_that_start_in_the_window(tmp_path: Path
     window = Window.of_days(date(2024, 9, 2), date(2024, 9, 3))
     bill = fetch(tmp_path / "a.csv", window)
     assert bill.costs.sum() == 2
-    assert bill.covered == (Scope(window),)
+    assert bill.covered == (Scope(window, billing=(Month(2024, 9),)),)
 
 
-def test_whole_billing_periods_are_covered_so_that_a_re_export_can_lose_days(tmp_path: Path) -> None:
+def test_a_file_answers_for_its_billing_months_so_that_a_re_export_can_lose_days(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", line("1", day="2024-09-10"))
-    assert fetch(tmp_path / "a.csv").covered == (Scope(Month(2024, 9).window()),)
+    assert fetch(tmp_path / "a.csv").covered == (Scope(ALWAYS, billing=(Month(2024, 9),)),)
+
+
+def test_a_name_with_brackets_or_stars_is_a_name_and_no_pattern(tmp_path: Path) -> None:
+    write(tmp_path / "bill1.csv", line("100"))
+    write(tmp_path / "bill[1].csv", line("1"))
+    write(tmp_path / "bill*.csv", line("10"))
+    assert fetch(tmp_path).costs.sum() == 111
+
+
+def test_folders_named_like_columns_change_no_cell(tmp_path: Path) -> None:
+    folder = tmp_path / "BillingCurrency=EUR" / "BilledCost=99"
+    folder.mkdir(parents=True)
+    write(folder / "x.csv", line("5"))
+    [found] = fetch(tmp_path).costs.rows()
+    assert (found.currency, found.billed) == ("USD", 5)
+
+
+@pytest.mark.parametrize("day", ["0024-09-01", "1969-12-31", "2999-01-01"])
+def test_a_charge_of_another_age_is_refused_rather_than_lost(day: str, tmp_path: Path) -> None:
+    path = tmp_path / "bill.csv"
+    path.write_text(f"{HEADER}{line('1')}1000,USD,2024-09-01,Usage,{day},AWS\n")
+    with pytest.raises(BadData, match=f"row 3, column ChargePeriodStart: '{day}' is not an instant"):
+        fetch(path)
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "bill.csv", line("1"))
+    read = focus._bill
+
+    def meanwhile(*given: Any) -> Bill:
+        bill = read(*given)
+        write(path, line("1"), line("2"))
+        return bill
+
+    monkeypatch.setattr(focus, "_bill", meanwhile)
+    with pytest.raises(Unavailable, match="a file changed while it was read"):
+        fetch(path)
+
+
+def test_a_great_many_amounts_that_are_too_fine_are_rounded_exactly(tmp_path: Path) -> None:
+    amounts = [Decimal(f"1.{number:05}23456789012e-{10 + number % 20}") for number in range(5000)]
+    write(tmp_path / "a.csv", *(line(str(amount)) for amount in amounts))
+    bill = fetch(tmp_path / "a.csv")
+    assert bill.costs.sum() == add(*map(stored, amounts))
+
+
+def test_a_year_of_daily_files_is_one_bill(tmp_path: Path) -> None:
+    for number in range(120):
+        write(tmp_path / f"{number}.csv", line(str(number), day=f"2024-{number % 12 + 1:02}-01"))
+    assert fetch(tmp_path).costs.sum() == sum(range(120))
 
 
 def test_a_bill_without_rows_covers_nothing(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 
 from exporter.costs import Ask, Bill, Scope, engine
 from exporter.errors import BadData, NotReady
-from exporter.periods import ALWAYS, Grain, Month, Window
+from exporter.periods import ALWAYS, Grain, Month
 from exporter.providers.focus import Focus, FocusOptions
 from exporter.providers.focus_places import Entry, fingerprint
 
@@ -140,7 +140,7 @@ def test_month_to_date_of_a_later_day_replaces_that_of_an_earlier_one(tmp_path: 
     azure(tmp_path, "20240901-20240916", LATER, ("1", "2"))
     bill = fetch(tmp_path)
     assert bill.costs.sum() == 3
-    assert bill.covered == (Scope(Month(2024, 9).window()),)
+    assert bill.covered == (Scope(ALWAYS, billing=(Month(2024, 9),)),)
 
 
 def test_a_run_that_is_still_arriving_leaves_the_one_before_it_in_place_and_says_so(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_an_azure_run_without_charges_covers_its_month_with_nothing(tmp_path: Pa
     (folder / "part_0_0001.csv").unlink()
     bill = fetch(tmp_path)
     assert bill.costs.rows() == []
-    assert bill.covered == (Scope(Window.of_days(date(2024, 9, 1), date(2024, 10, 1))),)
+    assert bill.covered == (Scope(ALWAYS, billing=(Month(2024, 9),)),)
 
 
 def test_an_azure_export_of_another_kind_is_passed_over_and_said(tmp_path: Path) -> None:
