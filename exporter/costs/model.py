@@ -86,6 +86,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("Tags", "MAP(VARCHAR, VARCHAR)", "key"),
     Column("CostBasis", "VARCHAR", "key"),
     Column("IsEstimated", "BOOLEAN", "key"),
+    # Ours: money that came back. Kept apart from the first, or the sum of both would hide it.
+    Column("IsRefund", "BOOLEAN", "key"),
     Column("BilledCost", SQL_TYPE, "cost"),
     Column("EffectiveCost", SQL_TYPE, "cost"),
     Column("ListCost", SQL_TYPE, "cost"),
@@ -133,6 +135,15 @@ class CostRow:
     def begins(self) -> datetime:
         """The instant at which the charge period starts, UTC."""
         return self.start.astimezone(UTC) if isinstance(self.start, datetime) else midnight(self.start)
+
+    @property
+    def refund(self) -> bool:
+        """Money that came back: a negative purchase or adjustment, or a negative correction of an earlier invoice.
+
+        FOCUS has no category for it: a refund keeps the category of what it refunds.
+        """
+        kind = self.category in (ChargeCategory.PURCHASE, ChargeCategory.ADJUSTMENT)
+        return self.billed < 0 and (kind or self.charge_class == "Correction")
 
     @property
     def ends(self) -> datetime:

@@ -41,10 +41,8 @@ _DIMENSIONS: Mapping[str, str] = {
     "billing_month": "strftime(BillingPeriodStart + INTERVAL 12 HOUR, '%Y-%m')",
 }
 
-# Money that came back: a negative purchase or adjustment, or a negative correction of an earlier invoice. FOCUS
-# has no category of its own for it: a refund keeps the category of what it refunds.
-_REFUND = "(BilledCost < 0 AND (ChargeClass = 'Correction' OR ChargeCategory IN ('Purchase', 'Adjustment')))"
 REFUND = "refund"
+"""What `without(charge_category=…)` takes beside the categories: money that came back (`CostRow.refund`)."""
 
 _COUNTER = itertools.count()
 
@@ -142,7 +140,7 @@ class CostTable:
         for name, values in labels.items():
             chosen = {values} if isinstance(values, str) else set(values)
             if name == "charge_category" and REFUND in chosen:
-                conditions.append(f"NOT {_REFUND}")
+                conditions.append("NOT IsRefund")
                 chosen.discard(REFUND)
             if chosen:
                 conditions.append(f"NOT {_one_of(name, chosen)}")
@@ -272,6 +270,7 @@ def _values(row: CostRow) -> tuple[object, ...]:
         json.dumps(dict(sorted(row.tags.items()))),
         basis.value,
         row.estimated,
+        row.refund,
         *(None if amount is None else format(stored(amount), "f") for amount in amounts),
         1,
     )

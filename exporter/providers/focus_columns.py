@@ -126,6 +126,7 @@ class Layout:
             "service": self._first("ServiceName", "x_SkuMeterSubcategory", "PublisherName", "ServiceCategory"),
             "region": self._first("RegionId", "RegionName"),
             "effective": f"{effective} IS NOT NULL",
+            "negative": f"coalesce({billed} < 0, false)",
             **self._tags(),
             "SubAccountName": f"max({self._first('SubAccountName')})",
             "BilledCost": f"sum({billed})::{SQL_TYPE}",
@@ -165,6 +166,8 @@ class Layout:
             "Tags": mapped(self.tags) if self._tags() else NO_TAGS,
             "CostBasis": f"CASE WHEN effective THEN '{CostBasis.REPORTED}' ELSE '{CostBasis.BILLED}' END",
             "IsEstimated": "false",
+            "IsRefund": f"negative AND ({self._category(category)} IN ('Purchase', 'Adjustment')"
+            f" OR {chargeclass} IS NOT DISTINCT FROM 'correction')",
             **{name: name for name in (*COSTS, "RowCount", "rounds", "uneven")},
             "bad": f"CASE WHEN {' OR '.join(test for _, test in self._wrong_groups('r_'))} THEN RowCount ELSE bad END",
         }

@@ -262,6 +262,16 @@ def test_a_year_of_daily_files_is_one_bill(tmp_path: Path) -> None:
     assert fetch(tmp_path).costs.sum() == sum(range(120))
 
 
+def test_money_that_came_back_can_be_left_out(tmp_path: Path) -> None:
+    header = HEADER.replace("ProviderName", "ProviderName,ChargeClass")
+    rows = [("100", "Purchase", ""), ("-60", "Purchase", ""), ("7", "Usage", ""), ("-2", "Usage", "Correction")]
+    rows += [("-1", "Usage", ""), ("-5", "Credit", "")]
+    text = [line(cost, category=category).rstrip() + f",{word}\n" for cost, category, word in rows]
+    costs = fetch(write(tmp_path / "a.csv", *text, header=header)).costs
+    assert costs.sum() == 39
+    assert costs.without(charge_category="refund").sum() == 101
+
+
 def test_a_bill_without_rows_covers_nothing(tmp_path: Path) -> None:
     write(tmp_path / "a.csv")
     bill = fetch(tmp_path / "a.csv")

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.costs import Bill, CostRow, CostTable, Scope
+from exporter.costs import Bill, ChargeCategory, CostRow, CostTable, Scope
 from exporter.errors import StoreError
 from exporter.periods import ALWAYS, Month, Window
 from exporter.store.lake import Lake
@@ -42,6 +42,14 @@ def test_what_was_put_in_is_read_back_under_its_source(lake: Lake) -> None:
     lake.replace("a", bill(row("2024-09-01", "1"), row("2024-09-30", "2")))
     lake.replace("b", bill(row("2024-09-01", "4")))
     assert stored(lake, "source") == {("a",): 3, ("b",): 4}
+
+
+def test_a_purchase_and_its_refund_on_one_day_stay_two_rows(lake: Lake) -> None:
+    purchase = ChargeCategory.PURCHASE
+    bought = [row("2024-09-01", "100", category=purchase), row("2024-09-01", "-60", category=purchase)]
+    lake.replace("a", bill(*bought))
+    assert lake.read(ALWAYS).sum() == 40
+    assert lake.read(ALWAYS).without(charge_category="refund").sum() == 100
 
 
 def test_a_second_identical_replacement_changes_nothing(lake: Lake) -> None:
