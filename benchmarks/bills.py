@@ -56,7 +56,8 @@ class Bill:
         """The SELECT of its rows."""
         return f"""
             WITH dice AS (
-                SELECT hash(i, 1) AS h, hash(i, 2) AS g, hash(i, 3) % {self.accounts} AS account FROM range({self.rows}) t(i)
+                SELECT hash(i, 1) AS h, hash(i, 2) AS g, hash(i, 3) % {self.accounts} AS account
+                FROM range({self.rows}) t(i)
             ), thrown AS (
                 SELECT h, g, account, account % 3 AS vendor,
                     TIMESTAMP '{self.first}' + INTERVAL ((g % {24 * self.days})::INTEGER) HOUR AS starts,
@@ -100,7 +101,8 @@ class Bill:
                 {_listed(_PROVIDERS)}[1 + vendor::INTEGER] AS PublisherName,
                 region AS RegionId,
                 region AS RegionName,
-                'arn:aws:ec2:' || region || ':' || account || ':instance/i-' || printf('%017x', h % 500000) AS ResourceId,
+                'arn:aws:ec2:' || region || ':' || account || ':instance/i-' || printf('%017x', h % 500000)
+                    AS ResourceId,
                 NULL::VARCHAR AS ResourceName,
                 'Instance' AS ResourceType,
                 'Compute' AS ServiceCategory,

@@ -26,7 +26,8 @@ _LONG = timedelta(days=365)
 _CONFIG = """\
 store: {{path: {folder}/data}}
 sources:
-  - {{name: {source}, provider: focus, path: {bill}, poll_every: 30d, max_age: 90d}}
+  - {{name: {source}, provider: focus, path: {bill}, poll_every: 30d, max_age: 90d,
+     series_limit: 1000000}}
 """
 NOW = "2026-10-20T12:00:00Z"
 """When it is in a house: the bill is of this month and the one before."""
@@ -47,7 +48,10 @@ class House:
         path = (bill or small).write(folder / "bill.parquet")
         house.config.write_text(_CONFIG.format(folder=folder, source=SOURCE, bill=path))
         command = [sys.executable, "-m", "exporter", "collect", "--config", str(house.config)]
-        subprocess.run(command, cwd=process.ROOT, env={**os.environ, **_clock()}, check=True, capture_output=True)
+        environment = {**os.environ, **_clock()}
+        polled = subprocess.run(command, cwd=process.ROOT, env=environment, stderr=subprocess.PIPE, check=False)
+        if polled.returncode:
+            raise RuntimeError(f"the poll failed: {polled.stderr.decode()}")
         if series is not None:
             house.publish(series)
         return house
@@ -78,8 +82,10 @@ class House:
     def daemon(self) -> Iterator[tuple[Child, int]]:
         """The daemon, serving, and its port."""
         port = process.free_port()
-        serve = ["-m", "exporter", "serve", "--config", self.config, "--web.listen-address", f"127.0.0.1:{port}"]
-        with process.running([sys.executable, *serve], self.log, _clock()) as child:
+        address = f"127.0.0.1:{port}"
+        config = str(self.config)
+        serve = [sys.executable, "-m", "exporter", "serve", "--config", config, "--web.listen-address", address]
+        with process.running(serve, self.log, _clock()) as child:
             process.wait_until(lambda: answers(Scraper(port)), self.log)
             yield child, port
 
@@ -88,6 +94,11 @@ class House:
         now = datetime.fromisoformat(NOW)
         with State(self.paths.state) as state:
             state.fail(SOURCE, Failure(now, now, "unavailable", "the benchmark wants a poll"))
+
+    def series(self) -> int:
+        """How many series the newest snapshot holds."""
+        current = snapshot.load(self.paths.snapshots)
+        return sum(not line.startswith(b"#") for line in current.plain.splitlines()) if current else 0
 
     def polls(self) -> int:
         """How often the source was polled since the folder exists."""

@@ -42,7 +42,7 @@ class Scraper:
             self.close()
             raise
         took = (time.perf_counter() - began) * 1e3
-        if b"connection: close" in head:
+        if head.startswith(b"http/1.0") or b"connection: close" in head:
             self.close()
         return Scrape(took, length)
 

@@ -6,6 +6,7 @@ import itertools
 import random
 from decimal import Decimal
 
+from exporter.costs.money import MONEY, PLACES
 from exporter.metrics.catalog import CATALOG
 from exporter.metrics.exposition import Family
 
@@ -70,4 +71,6 @@ def _account(number: int) -> list[tuple[str, ...]]:
 
 
 def _amount(rolled: random.Random) -> Decimal:
-    return Decimal(int(10 ** rolled.uniform(4, 14)) * rolled.choice((1, 1, 1, -1))).scaleb(-10)
+    """Of ten decimals, and with the zeros up to 24 that the store writes behind them."""
+    units = int(10 ** rolled.uniform(4, 14)) * rolled.choice((1, 1, 1, -1))
+    return Decimal(units * 10 ** (PLACES - 10)).scaleb(-PLACES, MONEY)

@@ -8,11 +8,16 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, Metric, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from benchmarks import process
+from benchmarks.process import Child
+from benchmarks.scraper import Scraper, answers
 from benchmarks.series import families
 from exporter.metrics.exposition import Family
 
@@ -50,6 +55,15 @@ def _metric(family: Family) -> Metric:
     for labels, value in family.samples:
         metric.add_metric(labels, float(value))
     return metric
+
+
+@contextmanager
+def serving(series: int, log: Path) -> Iterator[tuple[Child, int]]:
+    """A process that serves so many gauges, and its port."""
+    port = process.free_port()
+    with process.running([sys.executable, "-m", "benchmarks.peers.gauges", str(port), str(series)], log) as child:
+        process.wait_until(lambda: answers(Scraper(port)), log)
+        yield child, port
 
 
 def _main() -> None:

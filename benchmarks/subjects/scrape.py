@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,14 +9,13 @@ from dataclasses import dataclass
 from datetime import date
 from statistics import median, quantiles
 
-from benchmarks import process
 from benchmarks.bills import Bill
 from benchmarks.house import House
 from benchmarks.outcome import Figure, Line, Outcome, Skipped, Target
-from benchmarks.peers import nginx
-from benchmarks.process import Child
+from benchmarks.peers import gauges, nginx
+from benchmarks.process import Child, wait_until
 from benchmarks.scale import Scale
-from benchmarks.scraper import Scraper, answers
+from benchmarks.scraper import Scraper
 from benchmarks.timing import in_turns
 from exporter import snapshot
 
@@ -46,7 +44,9 @@ def _sizes(scale: Scale, series: int) -> Iterator[Outcome]:
     with ExitStack() as stack:
         house = House.built(scale.folder / f"scrape-{series}", series)
         servers = {"cloudspend": stack.enter_context(house.daemon())}
-        servers["prometheus_client"] = stack.enter_context(_gauges(scale, series))
+        servers["prometheus_client"] = stack.enter_context(
+            gauges.serving(series, scale.folder / f"gauges-{series}.log")
+        )
         program = nginx.found()
         if program:
             published = snapshot.load(house.paths.snapshots)
@@ -79,18 +79,55 @@ def _sizes(scale: Scale, series: int) -> Iterator[Outcome]:
             yield Line(f"{what}: wall", wall["cloudspend"], target=Target(value=1.5))
 
 
-def _gauges(scale: Scale, series: int) -> ExitStack:
-    """prometheus_client serving the same series: a context of its process and port."""
-    ...
-
-
 def _rounds(server: Child, port: int, scrapes: int) -> Callable[[], Round]:
-    scraper = Scraper(port)
-    scraper.scrape()
-
     def measure() -> Round:
+        scraper = Scraper(port)  # a new connection each round: servers hang up while the others are measured
+        scraper.scrape()
         before = server.cpu()
         walls = tuple(scraper.scrape().milliseconds for _ in range(scrapes))
         return Round(walls, (server.cpu() - before) / scrapes * 1e3)
 
     return measure
+
+
+def _beside_a_poll(scale: Scale) -> Iterator[Outcome]:
+    """The daemon's own worker polls a heavy bill; scrapes at rest, beside it, at rest, beside it …"""
+    bill = Bill(scale.poll_rows, first=date(2026, 9, 1), days=49, accounts=2500)
+    house = House.built(scale.folder / "poll", bill=bill)
+    with house.daemon() as (daemon, port):
+        scraper = Scraper(port)
+
+        def at_rest() -> list[float]:
+            wait_until(lambda: not daemon.children())
+            until = time.perf_counter() + 3
+            return _paced(scraper, lambda: time.perf_counter() < until)
+
+        def beside() -> list[float]:
+            house.ask_for_a_poll()
+            wait_until(daemon.children)
+            return _paced(scraper, lambda: bool(daemon.children()))
+
+        walls = in_turns({"rest": at_rest, "poll": beside}, scale.heavy_rounds)
+    series = house.series()
+    polled, rest = ([one for each in walls[name] for one in each] for name in ("poll", "rest"))
+    note = (
+        f"{series:,} series, polls of {scale.poll_rows:,} rows; p99 {quantiles(polled, n=100)[98]:.1f} ms"
+        f" of {len(polled)} beside, {quantiles(rest, n=100)[98]:.1f} ms of {len(rest)} at rest"
+    )
+    yield Line(
+        "scrape while a poll runs: p50",
+        Figure.of(map(median, walls["poll"]), "ms"),
+        "the same at rest",
+        Figure.of(map(median, walls["rest"]), "ms"),
+        Target(ratio=2),
+        note,
+    )
+
+
+def _paced(scraper: Scraper, go_on: Callable[[], bool]) -> list[float]:
+    """Scrapes at a pace for as long as something holds: milliseconds each."""
+    walls = []
+    while go_on():
+        walls.append(scraper.scrape().milliseconds)
+        time.sleep(_PACE)
+    return walls

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import click
 import pytest
@@ -103,6 +103,9 @@ def test_every_command_and_option_has_help_and_is_documented(path: str, command:
     documented = section(REFERENCE["cli"], path)
     assert command.help
     for option in command.params:
+        if isinstance(option, click.Argument):
+            assert option.make_metavar(click.Context(command)) in command.help, f"{option.name} is explained"
+            continue
         assert isinstance(option, click.Option)
         assert option.help or isinstance(option.type, click.Choice), f"{option.name} explains itself"
         for spelling in option.opts:
@@ -115,10 +118,11 @@ def every_setting() -> Iterator[tuple[str, str]]:
         if key == "sources":
             yield from (("sources", common) for common in SourceSettings.COMMON)
         else:
-            kind = field.annotation
-            assert isinstance(kind, type)
-            assert issubclass(kind, BaseModel)
-            yield from ((key, inner) for inner in kind.model_fields)
+            # A part that may be left out altogether is annotated `Part | None`.
+            kinds = [kind for kind in (get_args(field.annotation) or (field.annotation,)) if kind is not type(None)]
+            assert len(kinds) == 1
+            assert issubclass(kinds[0], BaseModel)
+            yield from ((key, inner) for inner in kinds[0].model_fields)
     for provider in providers.BUILTIN:
         yield from ((provider, option) for option in providers.spec(provider).options.model_fields)
 
