@@ -13,7 +13,7 @@ help: ## Show these words
 $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || scripts/make-venv $(PYTHON) $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
 setup: $(STAMP) ## Create .venv and install cloudspend with everything for development
