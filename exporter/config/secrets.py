@@ -76,7 +76,7 @@ def masked(value: Any) -> Any:
         return {key: masked(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [masked(inner) for inner in value]
-    return re.sub(r"(://[^/@:\s]*:)[^/@\s]+@", rf"\1{MASK}@", log.masked(value)) if isinstance(value, str) else value
+    return re.sub(r"(://[^/@:\s]*:)[^/\s]+@", rf"\1{MASK}@", log.masked(value)) if isinstance(value, str) else value
 
 
 def at(value: Any, place: Place) -> Any:

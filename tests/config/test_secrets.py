@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from exporter import log
-from exporter.config import Config, dump, load, masked, read, restore
+from exporter.config import Config, dump, load, masked, read, restore, secrets
 from exporter.errors import ConfigError
 from tests.config.conftest import HERE
 from tests.config.stubs import STUBS, AcmeOptions
@@ -35,6 +35,11 @@ def token(text: str, folder: Path) -> str:
 
 def test_the_search_finds_secrets_where_they_are() -> None:
     assert found(dump(good())) == list(SECRETS)
+
+
+@pytest.mark.parametrize("password", ["s3cr3t", "a@b", "a:b@c"])
+def test_a_password_in_an_address_is_masked_whole(password: str) -> None:
+    assert secrets.masked(f"https://user:{password}@host/path") == "https://user:<secret>@host/path"
 
 
 def test_a_configuration_prints_no_secret() -> None:
