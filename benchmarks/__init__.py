@@ -4,13 +4,15 @@ python -m benchmarks                      everything, about a quarter of an hour
 python -m benchmarks rendering store      only these subjects
 python -m benchmarks --quick              smaller data, two minutes; the targets hold for the full size
 
-outcome.py    a measured line, its target, the table
-timing.py     contenders in turns: A B A B
-process.py    child processes: CPU, memory, an orderly end
-scraper.py    a client that keeps its connection, as Prometheus does
-series.py     invented series
-bills.py      invented FOCUS bills, in files
-house.py      a data folder and a daemon on it
-peers/        what we stand beside: prometheus_client, nginx, a bare read, SQLite
-subjects/     one module per subject, each with `lines(scale) -> Iterator[Line]`
+outcome.py     a measured line, its target, the table
+timing.py      contenders in turns: A B A B
+scale.py       how much of everything
+process.py     child processes: CPU, memory, an orderly end
+scraper.py     a client that does as little as it can
+series.py      invented series
+bills.py       invented FOCUS bills, in files
+focus_read.py  one reading of a bill, ours or a bare one
+house.py       a data folder and a daemon on it
+peers/         what we stand beside: prometheus_client, nginx, SQLite
+subjects/      one module per subject: `outcomes(scale)`
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import signal
 import sys
 import tempfile
 import time
@@ -25,6 +26,8 @@ def main() -> int:
     if not sys.platform.startswith("linux"):
         print("the benchmarks read CPU and memory from /proc, which only Linux has", file=sys.stderr)
         return 2
+    # Ended from outside, it still ends what it started and leaves no files behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     outcomes: list[Outcome] = []
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="cloudspend-bench-") as folder:

@@ -56,7 +56,7 @@ class Bill:
         """The SELECT of its rows."""
         return f"""
             WITH dice AS (
-                SELECT hash(i, 1) AS h, hash(i, 2) AS g, hash(i, 3) % {self.accounts} AS account
+                SELECT hash(3 * i) AS h, hash(3 * i + 1) AS g, hash(3 * i + 2) % {self.accounts} AS account
                 FROM range({self.rows}) t(i)
             ), thrown AS (
                 SELECT h, g, account, account % 3 AS vendor,

@@ -46,7 +46,6 @@ def _resident(server: Child, port: int) -> Callable[[], float]:
             scraper = Scraper(port, gzip=gzip)
             for _ in range(_SCRAPES):
                 scraper.scrape()
-            scraper.close()
         time.sleep(1.5)  # past the next look at the store
         return server.resident()
 

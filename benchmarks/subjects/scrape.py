@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
@@ -40,52 +40,58 @@ def outcomes(scale: Scale) -> Iterator[Outcome]:
 
 
 def _sizes(scale: Scale, series: int) -> Iterator[Outcome]:
-    size = f"{series // 1000} k"
     with ExitStack() as stack:
         house = House.built(scale.folder / f"scrape-{series}", series)
-        servers = {"cloudspend": stack.enter_context(house.daemon())}
-        servers["prometheus_client"] = stack.enter_context(
-            gauges.serving(series, scale.folder / f"gauges-{series}.log")
-        )
-        program = nginx.found()
-        if program:
-            published = snapshot.load(house.paths.snapshots)
-            assert published is not None
-            bodies = (published.plain, published.compressed)
-            servers["nginx"] = stack.enter_context(nginx.serving(program, scale.folder / f"nginx-{series}", *bodies))
+        ours = stack.enter_context(house.daemon())
+        client = stack.enter_context(gauges.serving(series, scale.folder / f"gauges-{series}.log"))
         # What renders at each scrape gets fewer of them, or this would take an hour.
         few = max(1, scale.scrapes * 1000 // series // 20)
         contenders = {
-            name: _rounds(*server, few if name == "prometheus_client" else scale.scrapes)
-            for name, server in servers.items()
+            "ours": _rounds(*ours, scale.scrapes),
+            "prometheus_client": _rounds(*client, few),
+            "ours, new": _rounds(*ours, scale.scrapes, keep=False),
         }
+        if program := nginx.found():
+            published = snapshot.load(house.paths.snapshots)
+            assert published is not None
+            bodies = (published.plain, published.compressed)
+            bare = stack.enter_context(nginx.serving(program, scale.folder / f"nginx-{series}", *bodies))
+            contenders["nginx"] = _rounds(*bare, scale.scrapes)
+            contenders["nginx, new"] = _rounds(*bare, scale.scrapes, keep=False)
         measured = in_turns(contenders, scale.rounds)
+    yield from _compared(series, measured)
+
+
+def _compared(series: int, measured: Mapping[str, list[Round]]) -> Iterator[Outcome]:
     cpu = {name: Figure.of((each.cpu for each in rounds), "ms CPU") for name, rounds in measured.items()}
     wall = {name: Figure.of((median(each.walls) for each in rounds), "ms") for name, rounds in measured.items()}
-    ours = [one for each in measured["cloudspend"] for one in each.walls]
     large = series == 100_000
-    what, peer = f"scrape {size}, gzip", "prometheus_client"
-    yield Line(f"{what}: CPU", cpu["cloudspend"], peer, cpu[peer], Target(ratio=1 / 1000 if large else None))
-    note = f"p50 {median(ours):.2f} ms, p99 {quantiles(ours, n=100)[98]:.2f} ms of {len(ours)} scrapes"
-    yield Line(f"{what}: wall", wall["cloudspend"], peer, wall[peer], Target(ratio=1 / 500 if large else None), note)
-    if program:
-        limit = Target(ratio=4) if large else Target()
-        yield Line(f"{what}: CPU", cpu["cloudspend"], "nginx, same bytes", cpu["nginx"], limit)
-        limit = Target(ratio=4) if large else Target(value=1.5)
-        yield Line(f"{what}: wall", wall["cloudspend"], "nginx, same bytes", wall["nginx"], limit)
-    else:
+    what, peer = f"scrape {series // 1000} k, gzip", "prometheus_client"
+    yield Line(f"{what}: CPU", cpu["ours"], peer, cpu[peer], Target(ratio=1 / 1000 if large else None))
+    every = [one for each in measured["ours"] for one in each.walls]
+    note = f"p50 {median(every):.2f} ms, p99 {quantiles(every, n=100)[98]:.2f} ms of {len(every)} scrapes"
+    yield Line(f"{what}: wall", wall["ours"], peer, wall[peer], Target(ratio=1 / 500 if large else None), note)
+    if not large:
+        yield Line(f"{what}: wall", wall["ours"], target=Target(value=1.5))
+    if "nginx" not in measured:
         yield Skipped(f"{what} against nginx", nginx.MISSING)
-        if not large:
-            yield Line(f"{what}: wall", wall["cloudspend"], target=Target(value=1.5))
+        return
+    same, limit = "nginx, same bytes", Target(ratio=4 if large else None)
+    yield Line(f"{what}: CPU", cpu["ours"], same, cpu["nginx"], limit)
+    yield Line(f"{what}: wall", wall["ours"], same, wall["nginx"], limit)
+    yield Line(f"{what}, new connections: CPU", cpu["ours, new"], same, cpu["nginx, new"])
+    yield Line(f"{what}, new connections: wall", wall["ours, new"], same, wall["nginx, new"])
 
 
-def _rounds(server: Child, port: int, scrapes: int) -> Callable[[], Round]:
+def _rounds(server: Child, port: int, scrapes: int, *, keep: bool = True) -> Callable[[], Round]:
     def measure() -> Round:
-        scraper = Scraper(port)  # a new connection each round: servers hang up while the others are measured
+        scraper = Scraper(port, keep=keep)  # kept for one round: servers hang up while the others are measured
         scraper.scrape()
         before = server.cpu()
         walls = tuple(scraper.scrape().milliseconds for _ in range(scrapes))
-        return Round(walls, (server.cpu() - before) / scrapes * 1e3)
+        spent = server.cpu() - before
+        scraper.close()
+        return Round(walls, spent / scrapes * 1e3)
 
     return measure
 
