@@ -111,7 +111,7 @@ class Bill:
                 'SKUP' || h % 9000 AS SkuPriceId,
                 printf('%012d', 100000000000 + account * 7919) AS SubAccountId,
                 'team-' || account || ', prod' AS SubAccountName,
-                '{{"team":"t' || h % 40 || '","env":"' || ['prod', 'dev', 'stage'][1 + (h % 3)::INTEGER]
+                '{{"team":"t' || account % 40 || '","env":"' || ['prod', 'dev', 'stage'][1 + (h % 3)::INTEGER]
                     || '","cost-center":"' || h % 200 || '"}}' AS Tags
             FROM thrown"""
 

@@ -22,6 +22,7 @@ _QUARTER = Window.of_days(date(2026, 10, 1), date(2026, 12, 30))
 _TEN_BILLIONTHS = Decimal(10) ** 10
 _MONTH = Month(2026, 11)
 _MONTH_ROWS = 100_000
+_NOTHING = "''"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +49,16 @@ class Fleet:
             "BillingCurrency": "'USD'",
             "Tags": "MAP {}",
             "CostBasis": "'reported'",
-            "IsEstimated": "false",
             "BilledCost": _exact("units"),
             "EffectiveCost": _exact("units * 8 // 10"),
             "ListCost": _exact("units * 11 // 10"),
             "ContractedCost": _exact("units * 9 // 10"),
             "RowCount": "24",
         }
-        nothing = "''"
-        columns = ", ".join(f"({given.get(c.name, nothing)})::{c.type} AS {c.name}" for c in COLUMNS)
+        otherwise = {"BOOLEAN": "false"}
+        columns = ", ".join(
+            f"({given.get(c.name) or otherwise.get(c.type, _NOTHING)})::{c.type} AS {c.name}" for c in COLUMNS
+        )
         return CostTable.over(
             f"SELECT {columns} FROM (SELECT *, {amount} AS units FROM range({self.lines}) a(line),"
             f" (SELECT TIMESTAMP '{window.start:%Y-%m-%d}' + INTERVAL (d) DAY AS day FROM range({days}) b(d)))"
