@@ -18,10 +18,12 @@ HOUR = timedelta(hours=1)
 
 
 class Grain(StrEnum):
-    """How finely charge periods are kept. The two never share a table."""
+    """How finely charges are kept. No two of them ever share a table."""
 
     DAY = "day"
     HOUR = "hour"
+    ACCOUNT_DAY = "account_day"
+    """Days by account and charge category alone, of a source that cannot say which account used which service."""
 
 
 def _utc(instant: datetime) -> datetime:

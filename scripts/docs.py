@@ -46,6 +46,7 @@ LABELS: Mapping[str, str] = MappingProxyType(
         "currency": "ISO 4217: `USD`, `EUR`. Amounts of two currencies are never added",
         "from_currency": "currency of the bill",
         "to_currency": "the reporting currency",
+        "unit": "what a vendor counts besides requests: `bytes`, `qpu`",
         "reason": "why something failed; [below](#values-of-reason)",
         "adapter": "provider module that reads the source: `provider` in the configuration",
         "cost_basis": "amount that the money families show: `billed`, `effective`, `list`; `mixed` where some of the"

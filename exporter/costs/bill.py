@@ -50,6 +50,8 @@ class Bill:
 
     costs: CostTable
     covered: tuple[Scope, ...]
+    by_account: CostTable | None = None
+    """The same money again by account and charge category, where `costs` cannot join account with service."""
     totals: CostTable | None = None
     """The provider's own totals, fetched on another way than `costs`, for the conservation check."""
     estimated: frozenset[date] = frozenset()

@@ -78,6 +78,12 @@ _SPECS: tuple[Spec, ...] = (
         "Billed cost since the first UTC day of this month, whatever the primary basis. Cached between polls.",
     ),
     _money(
+        "cloudspend_account_month_to_date_cost",
+        ("source", "provider", "account", "charge_category", "currency"),
+        "Cost since the first UTC day of this month by account, of sources that cannot say which account used which"
+        " service: the money of cloudspend_month_to_date_cost again, cut another way.",
+    ),
+    _money(
         "cloudspend_restated_cost",
         ("source", "currency"),
         "By how much the last poll changed days that were already settled.",
@@ -214,6 +220,13 @@ _SPECS: tuple[Spec, ...] = (
         "counter",
         ("source", "currency"),
         "What those requests cost.",
+        live=True,
+    ),
+    Spec(
+        "cloudspend_source_api_units_total",
+        "counter",
+        ("source", "unit"),
+        "What those requests took, in the units that the vendor counts: bytes read, query processing units.",
         live=True,
     ),
     Spec("cloudspend_source_rows", "gauge", ("source",), "Rows of the source in the store.", live=True),

@@ -29,6 +29,8 @@ class SourceView:
     reach: Reach
     settles_after: timedelta
     hours: CostTable | None = None
+    by_account: CostTable | None = None
+    """The same money by account, of a source that cannot join account with service."""
     read: datetime | None = None
     """When the source was last read successfully."""
     restated: Mapping[str, Decimal] | None = None
@@ -113,6 +115,13 @@ def _totals(picture: Picture) -> Iterator[Family]:
         for line in source.days.during(picture.month).by("provider", "charge_category").rows()
     ]
     yield _family("cloudspend_billed_month_to_date_cost", billed)
+    by_account = [
+        ((source.name, *line.key, line.currency), _amount(source, line.key[0], line))
+        for source in picture.sources
+        if source.by_account is not None
+        for line in source.by_account.during(picture.month).by("provider", "account", "charge_category").rows()
+    ]
+    yield _family("cloudspend_account_month_to_date_cost", by_account)
     for name, field in (("cloudspend_restated_cost", "restated"), ("cloudspend_unattributed_cost", "unattributed")):
         yield _family(
             name,
@@ -178,7 +187,8 @@ def _latest_hour(source: SourceView, read: datetime) -> Window | None:
 
 
 def _accounts(source: SourceView) -> set[tuple[str, str]]:
-    return {(line.key[0], line.key[1]) for line in source.days.by("provider", "account").rows()}
+    tables = (source.days, *([source.by_account] if source.by_account is not None else []))
+    return {(line.key[0], line.key[1]) for table in tables for line in table.by("provider", "account").rows()}
 
 
 def _family(name: str, samples: Sequence[tuple[tuple[str, ...], Value]]) -> Family:

@@ -76,10 +76,9 @@ def families(facts: Facts) -> Iterator[Family]:
     yield _family(failures, [(pair, counted.get((failures, *pair), Decimal(0))) for pair in pairs])
     yield _counted("cloudspend_source_api_requests_total", states, counted)
     yield _counted("cloudspend_source_cached_pages_total", states, counted)
-    charges = "cloudspend_source_api_charges_total"
-    yield _family(
-        charges, [((c.source, c.label), c.value) for c in facts.counters if c.name == charges and c.source in states]
-    )
+    for name in ("cloudspend_source_api_charges_total", "cloudspend_source_api_units_total"):
+        spent = [((c.source, c.label), c.value) for c in facts.counters if c.name == name and c.source in states]
+        yield _family(name, spent)
     yield _family("cloudspend_source_rows", [((name,), state.rows) for name, state in states.items()])
     yield _family("cloudspend_source_folded_series", [((name,), state.folded) for name, state in states.items()])
     yield _counted("cloudspend_source_rounded_values_total", states, counted)

@@ -119,6 +119,8 @@ def _fetch_and_store(
             # All that lies before is covered too, so hours that grew old go.
             until = Scope(Window(ALWAYS.start, hours.start))
             lake.replace(source.name, replace(by_hour, covered=(*by_hour.covered, until)), Grain.HOUR)
+        if bill.by_account is not None:
+            lake.replace(source.name, replace(bill, costs=bill.by_account), Grain.ACCOUNT_DAY)
     if bill.rounded and change.changed:  # the same amounts at every reading are counted once
         state.count("cloudspend_source_rounded_values_total", source.name, amount=Decimal(bill.rounded))
     state.name_accounts(_account_names(bill))
@@ -131,7 +133,9 @@ def _tidied(source: Source, bill: Bill) -> Bill:
         Scope(scope.window, None if scope.accounts is None else tuple(map(names.account, scope.accounts)))
         for scope in bill.covered
     )
-    return replace(bill, costs=names.tidy(bill.costs, source.spec.label).kept(), covered=tuple(covered))
+    by_account = names.tidy(bill.by_account, source.spec.label).kept() if bill.by_account is not None else None
+    costs = names.tidy(bill.costs, source.spec.label).kept()
+    return replace(bill, costs=costs, by_account=by_account, covered=tuple(covered))
 
 
 def _refuse_second_route(lake: Lake, bill: Bill, rivals: Collection[str]) -> None:
@@ -175,7 +179,8 @@ def _route(key: tuple[str, ...]) -> Route:
 def _account_names(bill: Bill) -> dict[tuple[str, str], str]:
     """(provider, account) → name, for the accounts of the bill that have one."""
     given = {names.account(id): name for id, name in bill.accounts.items() if name}
-    keys = (line.key for line in bill.costs.by("provider", "account").rows())
+    tables = (bill.costs, *([bill.by_account] if bill.by_account is not None else []))
+    keys = (line.key for table in tables for line in table.by("provider", "account").rows())
     return {(provider, account): given[account] for provider, account in keys if account in given}
 
 

@@ -96,6 +96,7 @@ def _view(source: Source, remembered: SourceState, lake: Lake, now: datetime, ba
         adapter=source.spec.name,
         days=days,
         hours=hours,
+        by_account=lake.read(ALWAYS, Grain.ACCOUNT_DAY, [source.name]),
         read=read,
         reach=reached,
         settles_after=source.settles_after,

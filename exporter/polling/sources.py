@@ -96,6 +96,7 @@ def resolve(config: Config) -> tuple[Source, ...]:
     """The sources of a configuration, defaults filled in. ConfigError for what a provider cannot do."""
     sources = tuple(_source(settings) for settings in config.sources)
     problems = tuple(problem for number, source in enumerate(sources) for problem in _problems(number, source))
+    problems += tuple(_second_routes(sources))
     if problems:
         raise ConfigError(problems)
     return sources
@@ -125,6 +126,18 @@ def _problems(number: int, source: Source) -> Iterator[Problem]:
         every, age = duration_text(source.poll_every), duration_text(source.max_age)
         message = f"{age} is not longer than {every}, so data would disappear between polls of {provider}"
         yield Problem(f"{here}.max_age", message, hint="raise max_age, or set a shorter poll_every")
+
+
+def _second_routes(sources: Iterable[Source]) -> Iterator[Problem]:
+    """Two sources whose options name the same bill: their sum would count it twice."""
+    first: dict[str, str] = {}
+    for number, source in enumerate(sources):
+        for route in source.spec.routes(source.options):
+            if route in first:
+                message = f"reads the bill of {route}, which source {first[route]!r} reads already"
+                hint = "two routes to one bill would be added up; remove one of the two sources"
+                yield Problem(f"sources[{number}]", message, hint=hint)
+            first.setdefault(route, source.name)
 
 
 def _source(settings: SourceSettings) -> Source:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 from decimal import Decimal
 from importlib.metadata import entry_points
 from types import MappingProxyType
@@ -41,11 +41,24 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+NO_UNITS: Mapping[str, Decimal] = MappingProxyType({})
+
+
 class Meter(Protocol):
     """What stands between a provider and a billing API: requests are counted, priced and never paid for twice."""
 
-    def request(self, operation: str, charge: Decimal = Decimal(0), currency: str = "USD") -> None:
-        """Say that one request is about to be made, and what it costs. SourceError where the cap forbids it."""
+    def request(
+        self,
+        operation: str,
+        charge: Decimal = Decimal(0),
+        currency: str = "USD",
+        units: Mapping[str, Decimal] = NO_UNITS,
+    ) -> None:
+        """Say that one request is about to be made, what it costs, and in which of the vendor's units.
+
+        Inside of the `fetch` of a `page`, a request that ends in an error costs nothing: vendors charge for answers.
+        Throttled where the cap forbids it.
+        """
         ...
 
     def page(self, request: Mapping[str, object], fetch: Callable[[], bytes]) -> bytes:
@@ -72,6 +85,60 @@ class Provider(Protocol):
 OptionsT = TypeVar("OptionsT", bound=Options)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What a source could show of its access without reading a bill: for `cloudspend test-access`."""
+
+    credentials: str
+    """Where they were found: `profile billing`, `GOOGLE_APPLICATION_CREDENTIALS`. Never the secret itself."""
+    identity: str
+    """Who they are: an ARN, a service account, an application id."""
+    calls: tuple[str, ...]
+    """What was asked, in the vendor's words."""
+    newest: date | None = None
+    """The newest UTC day that has a charge."""
+    missing: tuple[str, ...] = ()
+    """Permissions that are useful and not there, in the vendor's words. What is needed raises AccessDenied instead."""
+    shape: Mapping[str, object] = field(default_factory=dict)
+    """How an answer looked: keys and types, never a value that could tell whose it is. Makes a good bug report."""
+
+
+@runtime_checkable
+class Accessible(Protocol):
+    """A provider that can show its access: an optional second method."""
+
+    def access(self) -> Access:
+        """Try the credentials with as little as can be asked for. Raises as `fetch` does; metered as `fetch` is."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One kind of request that answering an `Ask` takes, for the price of it (`cloudspend plan`)."""
+
+    operation: str
+    """As the meter hears it."""
+    times: int = 1
+    """How many questions; each is answered in one page or more."""
+    charge: Decimal = Decimal(0)
+    """What one page costs, in `currency`."""
+    currency: str = "USD"
+    units: Mapping[str, Decimal] = field(default_factory=dict)
+    """What one page takes of the vendor's own units: {"qpu": 2}, {"bytes": 10485760}."""
+    paged: bool = True
+    """Whether an answer may have several pages."""
+    optional: bool = False
+    """Whether the bill is still whole without it: the first to be left out near the cap."""
+
+
+def _nothing(options: Any) -> tuple[()]:  # noqa: ARG001
+    return ()
+
+
+def _no_calls(options: Any, ask: Ask) -> tuple[Call, ...]:  # noqa: ARG001
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderSpec(Generic[OptionsT]):
     """What the house must know about a provider; everything but `connect` is data."""
@@ -94,6 +161,13 @@ class ProviderSpec(Generic[OptionsT]):
     """How far back the first poll asks; None reads all there is, at every poll (files)."""
     grains: frozenset[Grain] = frozenset({Grain.DAY})
     """Which grains it can answer."""
+    calls: Callable[[OptionsT, Ask], tuple[Call, ...]] = _no_calls
+    """What it takes to answer an `Ask`: told without asking anybody. Nothing where asking is free."""
+    routes: Callable[[OptionsT], tuple[str, ...]] = _nothing
+    """Which bills the options name, as far as they tell (`aws:111122223333`). Two sources with the same one are
+    refused: their sum would count the bill twice."""
+    policy: Callable[[OptionsT], str] | None = None
+    """The smallest policy that grants `permissions`, in the vendor's own language, ready to paste."""
 
 
 def spec(name: str) -> ProviderSpec[Any]:

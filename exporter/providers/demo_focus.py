@@ -61,5 +61,5 @@ SPEC = ProviderSpec(
     settles_after=timedelta(hours=12),
     poll_every=timedelta(hours=6),
     history=None,
-    grains=frozenset(Grain),
+    grains=frozenset({Grain.DAY, Grain.HOUR}),
 )

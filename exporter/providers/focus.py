@@ -252,5 +252,5 @@ SPEC = ProviderSpec(
     poll_every=HOUR,
     permissions=("read access to the files", "s3:ListBucket and s3:GetObject, or the like, for object storage"),
     history=None,
-    grains=frozenset(Grain),
+    grains=frozenset({Grain.DAY, Grain.HOUR}),
 )

@@ -24,7 +24,7 @@ from exporter.costs import Ask, Bill, CostLine
 from exporter.costs.money import LIMIT
 from exporter.errors import AccessDenied, BadData, SourceError, Throttled, Unavailable
 from exporter.periods import Window
-from exporter.providers import Options, Provider, ProviderSpec, rest
+from exporter.providers import NO_UNITS, Options, Provider, ProviderSpec, rest
 from exporter.testing.billing_server import BillingServer
 
 _LABELS = ("provider", "billing_account", "account", "service", "region", "charge_category", "billing_month", "day")
@@ -40,9 +40,16 @@ class CountingMeter:
         self.operations: list[str] = []
         self.cap = cap
 
-    def request(self, operation: str, charge: Decimal = Decimal(0), currency: str = "USD") -> None:
+    def request(
+        self,
+        operation: str,
+        charge: Decimal = Decimal(0),
+        currency: str = "USD",
+        units: Mapping[str, Decimal] = NO_UNITS,
+    ) -> None:
         """Count one request. Throttled past the cap."""
         assert charge >= 0
+        assert all(amount >= 0 for amount in units.values())
         assert len(currency) == 3
         if self.cap is not None and len(self.operations) >= self.cap:
             raise Throttled("the cap of this meter is reached")

@@ -53,4 +53,6 @@ def test_no_series_stands_twice_and_no_label_is_empty(scrape: str) -> None:
 
 def test_every_stored_family_is_there_and_no_live_one(scrape: str) -> None:
     shown = [line.split()[2] for line in scrape.splitlines() if line.startswith("# TYPE")]
-    assert shown == [name for name, spec in CATALOG.items() if not spec.live and not spec.section]
+    elsewhere = "cloudspend_account_month_to_date_cost"  # of sources that cannot join account with service
+    stored = [name for name, spec in CATALOG.items() if not spec.live and not spec.section]
+    assert shown == [name for name in stored if name != elsewhere]
