@@ -56,6 +56,9 @@ class Bill:
     """The provider's own totals, fetched on another way than `costs`, for the conservation check."""
     estimated: frozenset[date] = frozenset()
     """UTC days that the provider itself still calls an estimate."""
+    open_months: frozenset[Month] | None = None
+    """Billing months in the window whose bill the provider itself does not call final yet; None where it does not
+    say. Their days still settle one by one: an open month says nothing about its days."""
     accounts: Mapping[str, str] = field(default_factory=dict)
     """Account id → name."""
     notes: tuple[Note, ...] = ()

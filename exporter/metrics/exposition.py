@@ -46,22 +46,23 @@ def render(families: Iterable[Family], *, openmetrics: bool = False) -> bytes:
 
     ValueError for a label set that stands twice: scrapers would drop one of the two amounts in silence.
     """
-    escaped = _Escaped()
     out: list[str] = []
+    written: dict[tuple[str, ...], _Labels] = {}
     for family in families:
         if not family.samples:
             continue
         spec = family.spec
         name = spec.name.removesuffix("_total") if openmetrics and spec.type == "counter" else spec.name
         out.append(f"# HELP {name} {_help(spec.help)}\n# TYPE {name} {spec.type}\n")
-        if len({labels for labels, _ in family.samples}) != len(family.samples):
+        known = written.setdefault(spec.labels, _Labels(spec.labels))
+        try:
+            labels = [known[values] for values, _ in family.samples]
+        except ValueError as error:
+            raise ValueError(f"{spec.name}: {error}") from None
+        if len(set(labels)) != len(labels):
             raise ValueError(f"{spec.name}: a label set stands twice")
-        starts = [f'{label}="' for label in spec.labels]
-        for values, value in family.samples:
-            if len(values) != len(starts):
-                raise ValueError(f"{spec.name}: {len(values)} label values for {len(starts)} labels")
-            pairs = ",".join([f'{start}{escaped[v]}"' for start, v in zip(starts, values, strict=True)])
-            out.append(f"{spec.name}{{{pairs}}} {_number(value)}\n" if pairs else f"{spec.name} {_number(value)}\n")
+        named = zip(labels, family.samples, strict=True)
+        out += [f"{spec.name}{pairs} {_number(value)}\n" for pairs, (_, value) in named]
     return "".join(out).encode()
 
 
@@ -76,12 +77,28 @@ def negotiate(accept: str, accept_encoding: str) -> Form:
     return Form(openmetrics=openmetrics > 0 and openmetrics >= plain, gzip=gzip > 0 and gzip >= identity)
 
 
-class _Escaped(dict[str, str]):
-    """Label values as they stand between quotes, each escaped once."""
+class _Labels(dict[tuple[str, ...], str]):
+    """Label values → labels as they are written. Each set is made once: the families of a bill share most of theirs."""
 
-    def __missing__(self, value: str) -> str:
-        self[value] = value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
-        return self[value]
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
+        pairs = ",".join([f'{name}="%s"' for name in names])
+        self._pattern = f"{{{pairs}}}" if names else ""
+
+    def __missing__(self, values: tuple[str, ...]) -> str:
+        if len(values) != len(self._names):
+            raise ValueError(f"{len(values)} label values for {len(self._names)} labels")
+        # One `%` is twice as fast as a join of seven pairs.
+        self[values] = self._pattern % _escaped(values)
+        return self[values]
+
+
+def _escaped(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Label values as they stand between quotes."""
+    together = "".join(values)
+    if '"' in together or "\\" in together or "\n" in together:  # rare
+        return tuple(v.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"') for v in values)
+    return values
 
 
 def _help(words: str) -> str:
