@@ -284,10 +284,15 @@ class Lake:
         return _Version(path.name, rows, path.stat().st_size, digest)
 
     def _same(self, one: Path, other: Path) -> bool:
-        """Whether two files hold the same rows; their bytes may still differ."""
-        a, b = _scan(one), _scan(other)
-        differing = f"(({a}) EXCEPT ALL ({b})) UNION ALL (({b}) EXCEPT ALL ({a}))"
-        return not engine.run(f"SELECT 1 FROM ({differing}) LIMIT 1")
+        """Whether two files hold the same rows in the same order, as they do when nothing changed; bytes may differ.
+
+        Row beside row, which stops at the first that differs; to compare them as sets takes ten times as long.
+        """
+        mine, theirs = (", ".join(f"{name} AS {side}_{name}" for name in NAMES) for side in ("one", "other"))
+        pairs = f"(SELECT {mine} FROM ({_scan(one)})) POSITIONAL JOIN (SELECT {theirs} FROM ({_scan(other)}))"
+        # Where one file is longer, the other's columns are null beside its last rows.
+        differs = " OR ".join(f"one_{name} IS DISTINCT FROM other_{name}" for name in NAMES)
+        return not engine.run(f"SELECT 1 FROM {pairs} WHERE {differs} LIMIT 1")
 
     def _difference(self, old: _Version | None, new: _Version | None) -> dict[tuple[date, str], Decimal]:
         """Day and currency → new billed cost less old, where they differ."""

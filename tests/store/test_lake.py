@@ -62,6 +62,38 @@ def test_a_second_identical_replacement_changes_nothing(lake: Lake) -> None:
     assert (lake.folder / "manifest.json").read_bytes() == before
 
 
+def test_the_same_charges_in_another_order_change_nothing(lake: Lake) -> None:
+    charges = [row("2024-09-01", str(number), service=f"s{number % 7}", account=f"a{number}") for number in range(50)]
+    lake.replace("a", bill(*charges))
+    before = lake.generation
+    assert not lake.replace("a", bill(*reversed(charges))).changed
+    assert lake.generation == before
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        [("EC2", "2", "1"), ("S3", "1", "1")],
+        [("EC2", "1", "2"), ("S3", "2", "1")],
+        [("EC2", "1", "1"), ("S3", "2", "1"), ("SQS", "0", "0")],
+        [("EC2", "3", "1")],
+    ],
+    ids=["amounts swapped", "another effective cost", "a row more", "a row less"],
+)
+def test_a_change_that_leaves_the_sum_of_the_day_alone_is_stored(lake: Lake, other: list[tuple[str, str, str]]) -> None:
+    def charges(lines: list[tuple[str, str, str]]) -> Bill:
+        return bill(*(row("2024-09-01", cost, service=s, effective=Decimal(more)) for s, cost, more in lines))
+
+    lake.replace("a", charges([("EC2", "1", "1"), ("S3", "2", "1")]))
+    answer = lake.replace("a", charges(other))
+    assert (answer.changed, answer.changes) == (True, {})
+    found = {
+        (x.key[0], str(x.billed.normalize()), str(x.effective.normalize()))
+        for x in lake.read(ALWAYS).by("service").rows()
+    }
+    assert found == set(other)
+
+
 def test_a_vanished_service_leaves_the_table_after_a_restatement(lake: Lake) -> None:
     lake.replace("a", bill(row("2024-09-01", "1", service="EC2"), row("2024-09-01", "2", service="S3")))
     change = lake.replace("a", bill(row("2024-09-01", "1.5", service="EC2")))
