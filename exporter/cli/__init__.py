@@ -14,6 +14,7 @@ from exporter.cli.cache import cache
 from exporter.cli.collect import collect
 from exporter.cli.config import config
 from exporter.cli.costs import costs
+from exporter.cli.init import init
 from exporter.cli.serve import serve
 from exporter.cli.store import store
 from exporter.errors import CloudspendError, ConfigError
@@ -29,7 +30,7 @@ def cli(context: click.Context, *, debug: bool) -> None:
     log.setup(debug=debug)
 
 
-for command in (serve, collect, costs, config, cache, store):
+for command in (init, serve, collect, costs, config, cache, store):
     cli.add_command(command)
 
 

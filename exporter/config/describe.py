@@ -61,6 +61,12 @@ def json_schema(models: ProviderModels) -> dict[str, object]:
     }
 
 
+def descriptions(model: type[BaseModel]) -> dict[str, str]:
+    """What is said of each field of a model, in one line each."""
+    said = {name: field.description for name, field in model.model_fields.items() if field.description}
+    return _docstrings(model) | said
+
+
 class _Generator(GenerateJsonSchema):
     """Pydantic's generator, with docstrings as descriptions, files for secrets, and no titles made from names."""
 
