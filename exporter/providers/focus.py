@@ -12,7 +12,7 @@ is refused with its file, row and column, and then nothing of it is taken.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Self
@@ -27,10 +27,10 @@ from exporter.periods import HOUR, Grain, Month, Window
 from exporter.providers import Meter, Options, ProviderSpec
 from exporter.providers.focus_columns import Layout
 from exporter.providers.focus_faults import refuse, refuse_cut_off, refuse_ragged
-from exporter.providers.focus_files import Reading, opened
+from exporter.providers.focus_files import Reading, Shard, opened
 from exporter.providers.focus_manifests import Choice, choose
 from exporter.providers.focus_objects import Access, Address, Objects, installed
-from exporter.providers.focus_places import Folder, Place, fingerprint, refuse_runs, refuse_strangers
+from exporter.providers.focus_places import Entry, Folder, Place, fingerprint, refuse_runs, refuse_strangers
 from exporter.providers.focus_twins import refuse_twins
 
 
@@ -89,18 +89,32 @@ class Focus:
         kept = self._answers.get(ask.grain)
         if kept and kept[0] == question:
             return kept[1]
-        choice = choose(entries, lambda entry: self.place.local(entry).read_bytes())
+        choice = self.chosen(entries)
         if not choice.windows:
             refuse_runs(choice.entries)
-        shards = [opened(self.place.local(entry), entry.name) for entry in choice.entries]
+        shards = [shard for entry in choice.entries for shard in self.shards(entry, ask)]
         refuse_twins(shards)
-        bill = _bill([Layout(shard, ask.grain, ask.tags) for shard in shards], ask.window, choice)
+        bill = self.bill([Layout(shard, ask.grain, ask.tags) for shard in shards], ask.window, choice)
         # What comes from object storage is a copy, and asked for as it was listed.
         if "://" not in self.options.path and fingerprint(self.place.entries()) != question[1]:
             changed = f"{self.options.path}: a file changed while it was read"
             raise Unavailable(changed, hint="the next try reads it whole")
         self._answers[ask.grain] = (question, bill)
         return bill
+
+    # What follows is all that another kind of export does otherwise (`export_files`).
+
+    def chosen(self, entries: Sequence[Entry]) -> Choice:
+        """The files that count."""
+        return choose(entries, lambda entry: self.place.local(entry).read_bytes())
+
+    def shards(self, entry: Entry, ask: Ask) -> Iterable[Shard]:  # noqa: ARG002
+        """A file, opened; in several readings where one row becomes several charges."""
+        return (opened(self.place.local(entry), entry.name),)
+
+    def bill(self, layouts: list[Layout], window: Window, choice: Choice) -> Bill:
+        """The charges in the window, summed to the stored grain."""
+        return _bill(layouts, window, choice)
 
 
 def _bill(layouts: list[Layout], window: Window, choice: Choice) -> Bill:

@@ -32,7 +32,7 @@ def refuse(layouts: Sequence[Layout], window: Window, error: StoreError | None =
                 return ragged or BadData(f"{shard.name}: a row does not fit its header")
             where = f"row {row + 1}" if row is not None else _row_of(shard, column, value)
             said = f"{value!r} {layout.complaint(column)}" if value is not None else "is empty"
-            return BadData(f"{shard.name}: {where}, column {column}: {said}")
+            return BadData(f"{shard.name}: {where}, column {shard.called(column)}: {said}")
     paths = ", ".join(layout.shard.name for layout in layouts[:3])
     if error is not None and "Overflow" in str(error):
         return BadData(f"{paths}: sums of its amounts do not fit", hint="a stored amount stays below 10^14")

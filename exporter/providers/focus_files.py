@@ -78,6 +78,10 @@ class Shard:
             f" escape = '\"', strict_mode = true, nullstr = '{_NEVER}', {self.reading.value}, columns = {{{columns}}})"
         )
 
+    def called(self, column: str) -> str:
+        """What a person calls a column of ours: its name in the file, where that is another one."""
+        return column
+
     def uneven(self) -> str:
         """SQL: whether a row has more or fewer fields than the header."""
         width = len(self.header)
@@ -103,12 +107,7 @@ class Shard:
 def opened(path: Path, name: str | None = None) -> Shard:
     """A file with its header read. BadData where it cannot be a bill."""
     name = name or str(path)
-    if path.name.endswith(".parquet"):
-        types, delimiter = _parquet_columns(path, name), ","
-        header = tuple(types)
-    else:
-        header, delimiter = _csv_header(path, name)
-        types = dict.fromkeys(header, "VARCHAR")
+    header, types, delimiter = columns(path, name)
     read = names.read(header)
     lacking = names.missing(read.columns)
     if lacking:
@@ -129,6 +128,15 @@ def opened(path: Path, name: str | None = None) -> Shard:
         delimiter=delimiter,
         place=place,
     )
+
+
+def columns(path: Path, name: str) -> tuple[tuple[str, ...], dict[str, str], str]:
+    """The columns of a file in order, their SQL types, and what stands between them in a CSV."""
+    if path.name.endswith(".parquet"):
+        types = _parquet_columns(path, name)
+        return tuple(types), types, ","
+    header, delimiter = _csv_header(path, name)
+    return header, dict.fromkeys(header, "VARCHAR"), delimiter
 
 
 def records(path: Path, name: str, delimiter: str) -> Generator[list[str]]:

@@ -3,24 +3,28 @@
 AWS Data Exports write `<export>/metadata/BILLING_PERIOD=2024-09/…-Manifest.json` after all files of
 `<export>/data/BILLING_PERIOD=2024-09/` are there; its `dataFiles` are their addresses (AWS, "Understanding export
 delivery"). Azure writes `<export>/20240901-20240930/<run>/manifest.json` beside each run's files; its
-`blobs[].blobName` are their names in the container, and a newer run tells the whole period anew. Below such an
-`<export>` only named files count; files elsewhere count as ever.
+`blobs[].blobName` are their names in the container, and a newer run tells the whole period anew. AWS' legacy reports
+are like Azure's, with `reportKeys`. Below such an `<export>` only named files count; files elsewhere count as ever.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from exporter.errors import BadData, NotReady
 from exporter.periods import DAY, Month, Window
 from exporter.providers.focus_places import Entry
 
+FOCUS, CUR = "FocusCost", "CUR"
+"""Kinds of exports: FOCUS by Azure's word for it, and AWS' legacy Cost and Usage Report."""
+
 _AWS = re.compile(r"^(?P<root>.*)/metadata/(?P<run>billing_period=(?P<month>\d{4}-\d{2})/.*)$", re.IGNORECASE)
+_CUR = re.compile(r"^(?P<root>.+)/(?P<from>\d{8})-(?P<to>\d{8})/(?P<run>[^/]+/)?[^/]+$")
 _AZURE = re.compile(r"^(?P<root>.+?)/(?P<from>\d{8})-(?P<to>\d{8})/(?P<run>.*)$")
 
 
@@ -52,8 +56,8 @@ class Choice:
     """Sentences about what does not count."""
 
 
-def choose(entries: Sequence[Entry], read: Callable[[Entry], bytes]) -> Choice:
-    """The files that count among `entries`; `read` gets a manifest.
+def choose(entries: Sequence[Entry], read: Callable[[Entry], bytes], kinds: Collection[str] = (FOCUS,)) -> Choice:
+    """The files that count among `entries`; `read` gets a manifest, `kinds` are what an export may hold.
 
     NotReady where a manifest names a file that is not there and no older run tells its period, BadData where two runs
     overlap and neither tells all that the other does.
@@ -65,9 +69,10 @@ def choose(entries: Sequence[Entry], read: Callable[[Entry], bytes]) -> Choice:
     said: list[str] = []
     for root in sorted({manifest.root for manifest in manifests}):
         runs = [manifest for manifest in manifests if manifest.root == root]
-        strange = {manifest.kind for manifest in runs if not _is_focus(manifest)}
-        said += [f"{root}: an export of {kind}, which is not FOCUS" for kind in sorted(strange)]
-        for manifest, files in _newest([manifest for manifest in runs if _is_focus(manifest)], bills, said):
+        strange = {manifest.kind for manifest in runs if not _is_one_of(kinds, manifest)}
+        wanted = "FOCUS" if FOCUS in kinds else " or ".join(kinds)
+        said += [f"{root}: an export of {kind}, which is not {wanted}" for kind in sorted(strange)]
+        for manifest, files in _newest([manifest for manifest in runs if _is_one_of(kinds, manifest)], bills, said):
             windows.append(manifest.window)
             taken |= {entry.name: entry for entry in files}
     governed = tuple(f"{manifest.root}/" for manifest in manifests)
@@ -95,9 +100,24 @@ def parse(name: str, content: bytes, entry: Entry) -> Manifest | None:
         files = tuple((str(file), None) for file in said["dataFiles"])
         window = Month.parse(aws["month"]).window()
         return Manifest(name, aws["root"], window, (folder[:16], entry.modified), files)
+    if (cur := _CUR.match(name)) and isinstance(said.get("reportKeys"), list):
+        return _cur(cur, said, entry)
     if isinstance(said.get("blobs"), list):
         return _azure(name, said, entry)
     return None
+
+
+def _cur(found: re.Match[str], said: Mapping[str, Any], entry: Entry) -> Manifest:
+    """AWS' legacy report: `<report>/20240901-20241001/<report>-Manifest.json`, written last, names the newest run.
+
+    Where runs are kept, each has a copy in the folder of its assembly id, which does not tell its time.
+    """
+    try:
+        window = Window.of_days(*(datetime.strptime(found[edge], "%Y%m%d").date() for edge in ("from", "to")))  # noqa: DTZ007
+    except ValueError as error:
+        raise BadData(f"{entry.name}: stands in a folder that is no billing period: {error}") from error
+    files = tuple((str(key), None) for key in said["reportKeys"])
+    return Manifest(entry.name, found["root"], window, ("0" if found["run"] else "1", entry.modified), files, CUR)
 
 
 def _azure(name: str, said: Mapping[str, Any], entry: Entry) -> Manifest:
@@ -120,8 +140,8 @@ def _azure(name: str, said: Mapping[str, Any], entry: Entry) -> Manifest:
     return Manifest(name, root, window, (str(run.get("submittedTime") or ""), entry.modified), files, kind)
 
 
-def _is_focus(manifest: Manifest) -> bool:
-    return manifest.kind.lower() in ("", "focuscost")
+def _is_one_of(kinds: Collection[str], manifest: Manifest) -> bool:
+    return manifest.kind.lower() in ("", *(kind.lower() for kind in kinds))
 
 
 def _newest(
