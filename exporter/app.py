@@ -22,6 +22,7 @@ from exporter.errors import ConfigError, Problem, StoreError
 from exporter.polling.outlook import Outlook
 from exporter.polling.sources import Paths, Source, resolve
 from exporter.polling.supervisor import Supervisor
+from exporter.store.files import make_folder, storing, use_reserve
 from exporter.store.state import State
 from exporter.web.app import Web
 from exporter.web.board import Board
@@ -187,8 +188,11 @@ def _listen(address: str) -> socket.socket:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Hold the daemon's lock; StoreError where another daemon does."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as lock:
+    with storing(path.parent):
+        make_folder(path.parent)
+        use_reserve(path.parent)
+        opened = path.open("a+")
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -198,7 +202,8 @@ def _alone(path: Path) -> Iterator[None]:
                 f"{path.parent}: another cloudspend serves from this folder (pid {owner})."
                 " hint: stop it, or give this one a store.path of its own"
             ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        with storing(path):
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
         yield

@@ -70,38 +70,45 @@ def publish(
     folder: Path, manifest: Manifest, metrics: bytes, check: Mapping[str, Any], cube: Path | None = None
 ) -> Path:
     """Write a snapshot into `folder` and rename it into place; the place is returned. `cube` is moved, not copied."""
-    from exporter.store.files import sync_folder, write_durably
+    from exporter.store.files import make_folder, need_room, storing, sync_file, sync_folder, write_durably
 
-    folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.glob("*.tmp"):
-        shutil.rmtree(leftover)
-    taken = _numbers(folder)
-    number = (taken[-1] if taken else 0) + 1
-    draft = folder / f"{number:08d}.tmp"
-    draft.mkdir()
-    write_durably(draft / "metrics.txt", metrics)
-    write_durably(draft / "metrics.txt.gz", compressed(metrics))
-    write_durably(draft / "check.json", json.dumps(check, separators=(",", ":")).encode())
-    if cube is not None:
-        cube.rename(draft / "cube.parquet")
-    sizes = {path.name: path.stat().st_size for path in sorted(draft.iterdir())}
-    body = {
-        "schema": SCHEMA,
-        "id": number,
-        "made": manifest.made.isoformat(),
-        "next_change_at": manifest.next_change_at and manifest.next_change_at.isoformat(),
-        "expires_at": manifest.expires_at and manifest.expires_at.isoformat(),
-        "generation": manifest.generation,
-        "rendered_as": manifest.rendered_as,
-        "sources": manifest.sources,
-        "files": sizes,
-    }
-    write_durably(draft / "manifest.json", json.dumps(body, indent=1).encode())
-    place = draft.rename(folder / f"{number:08d}")
-    sync_folder(folder)
-    for old in taken[: -(_KEPT - 1)]:
-        shutil.rmtree(folder / f"{old:08d}", ignore_errors=True)
-    return place
+    with storing(folder):
+        make_folder(folder)
+        for leftover in folder.glob("*.tmp"):
+            shutil.rmtree(leftover)
+        need_room(folder)
+        taken = _numbers(folder)
+        number = (taken[-1] if taken else 0) + 1
+        draft = folder / f"{number:08d}.tmp"
+        draft.mkdir()
+        try:
+            write_durably(draft / "metrics.txt", metrics)
+            write_durably(draft / "metrics.txt.gz", compressed(metrics))
+            write_durably(draft / "check.json", json.dumps(check, separators=(",", ":")).encode())
+            if cube is not None:
+                sync_file(cube)
+                cube.rename(draft / "cube.parquet")
+            sizes = {path.name: path.stat().st_size for path in sorted(draft.iterdir())}
+            body = {
+                "schema": SCHEMA,
+                "id": number,
+                "made": manifest.made.isoformat(),
+                "next_change_at": manifest.next_change_at and manifest.next_change_at.isoformat(),
+                "expires_at": manifest.expires_at and manifest.expires_at.isoformat(),
+                "generation": manifest.generation,
+                "rendered_as": manifest.rendered_as,
+                "sources": manifest.sources,
+                "files": sizes,
+            }
+            write_durably(draft / "manifest.json", json.dumps(body, indent=1).encode())
+            place = draft.rename(folder / f"{number:08d}")
+        except BaseException:  # the disk may be full
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+        sync_folder(folder)
+        for old in taken[: -(_KEPT - 1)]:
+            shutil.rmtree(folder / f"{old:08d}", ignore_errors=True)
+        return place
 
 
 def load(folder: Path) -> Snapshot | None:

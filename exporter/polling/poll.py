@@ -18,7 +18,7 @@ from exporter.costs.money import add
 from exporter.errors import STORE_ERROR, BadData, SourceError, StoreError, Unavailable
 from exporter.normalise import names
 from exporter.periods import ALWAYS, DAY, Grain, Window, day_of, midnight, settled_until
-from exporter.polling import finality, schedule
+from exporter.polling import finality, plan, schedule
 from exporter.polling.ledger import Ledger
 from exporter.polling.sources import Source
 from exporter.store import Restatement
@@ -58,7 +58,7 @@ def poll(source: Source, lake: Lake, state: State, clock: Clock, rivals: Collect
     now = clock.now()
     succeeded = Success(
         at=now,
-        next_due=schedule.after_success(source, now),
+        next_due=plan.next_due(source, state, now, asked, rivals),
         seconds=time.monotonic() - began,
         rows=change.rows,
         estimated=bill.estimated,
@@ -109,9 +109,16 @@ def _fetch_and_store(
     hours: Window | None,
     rivals: Collection[str],
 ) -> tuple[Bill, Restatement]:
-    provider = source.spec.connect(source.options, Ledger(state, source, clock))
-    bill = _tidied(source, provider.fetch(Ask(asked, tags=source.tags)))
-    by_hour = _tidied(source, provider.fetch(Ask(hours, Grain.HOUR, source.tags))) if hours else None
+    ledger = Ledger(state, source, clock)
+    provider = source.spec.connect(source.options, ledger)
+
+    def answer(ask: Ask) -> Bill:
+        bill = _tidied(source, provider.fetch(ask))
+        ledger.answered(ask)
+        return bill
+
+    bill = answer(Ask(asked, tags=source.tags))
+    by_hour = answer(Ask(hours, Grain.HOUR, source.tags)) if hours else None
     with _STORING:  # two sources that bill the same account must not slip past each other
         _refuse_second_route(lake, bill, rivals)
         change = lake.replace(source.name, bill)
@@ -130,7 +137,7 @@ def _fetch_and_store(
 def _tidied(source: Source, bill: Bill) -> Bill:
     """The bill with label values for names, in what it covers too, and held in memory."""
     covered = (
-        Scope(scope.window, None if scope.accounts is None else tuple(map(names.account, scope.accounts)))
+        replace(scope, accounts=None if scope.accounts is None else tuple(map(names.account, scope.accounts)))
         for scope in bill.covered
     )
     by_account = names.tidy(bill.by_account, source.spec.label).kept() if bill.by_account is not None else None

@@ -23,6 +23,7 @@ from exporter.metrics.families import Picture, SourceView, families, sizes
 from exporter.normalise.currency import Rates
 from exporter.periods import ALWAYS, DAY, Grain, Month, Window, day_of, midnight
 from exporter.polling.sources import Paths, Source
+from exporter.store.files import need_room, storing
 from exporter.store.lake import Lake
 from exporter.store.state import SourceState, State
 
@@ -75,7 +76,10 @@ def publish(
         rendered_as=rendered_as,
     )
     cube = _cube(lake, paths, now, [view.name for view in views])
-    return snapshot.publish(paths.snapshots, manifest, render(made), _check(picture, lake), cube)
+    try:
+        return snapshot.publish(paths.snapshots, manifest, render(made), _check(picture, lake), cube)
+    finally:
+        cube.unlink(missing_ok=True)
 
 
 def _too_old(source: Source, remembered: SourceState, now: datetime) -> bool:
@@ -198,10 +202,13 @@ def _cube(lake: Lake, paths: Paths, now: datetime, names: Sequence[str]) -> Path
     charges, parameters = recent.sql()
     keys = ", ".join(f"{dimension(name)} AS {name}" for name in (*LINE, "day"))
     sums = ", ".join(f"sum({cost.column}) AS {cost.column}" for cost in Cost)
+    need_room(paths.root)
     path = paths.root / "cube.tmp"
-    engine.run(
-        f"COPY (SELECT {keys}, {sums}, sum(RowCount)::BIGINT AS RowCount FROM ({charges}) GROUP BY ALL ORDER BY ALL)"
-        f" TO {engine.literal(str(path))} (FORMAT parquet, COMPRESSION zstd)",
-        parameters,
-    )
+    query = f"SELECT {keys}, {sums}, sum(RowCount)::BIGINT AS RowCount FROM ({charges}) GROUP BY ALL ORDER BY ALL"
+    try:
+        with storing(path):
+            engine.run(f"COPY ({query}) TO {engine.literal(str(path))} (FORMAT parquet, COMPRESSION zstd)", parameters)
+    except StoreError:
+        path.unlink(missing_ok=True)
+        raise
     return path

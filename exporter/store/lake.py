@@ -15,12 +15,13 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -32,7 +33,9 @@ from exporter.costs.money import SQL_TYPE
 from exporter.errors import StoreError
 from exporter.periods import Grain, Month, Window
 from exporter.store import Restatement
-from exporter.store.files import sync_folder, write_durably
+from exporter.store.files import make_folder, need_room, storing, sync_file, sync_folder, write_durably
+
+_log = logging.getLogger(__name__)
 
 SCHEMA = 1
 _GRACE = 3600  # seconds that a superseded version stays for the readers that started with it
@@ -73,27 +76,29 @@ class Lake:
     def replace(self, source: str, bill: Bill, grain: Grain = Grain.DAY) -> Restatement:
         """See `Store.replace`. StoreError where the bill has charges outside of what it covers."""
         with self._writing():
+            need_room(self.folder)
             manifest = self._manifest()
             outside = bill.costs.select("count(*)", where=f"NOT {_covered(bill.covered)}")[0][0]
             if outside:
                 raise StoreError(f"{source}: {outside} charges lie outside of the days and accounts the bill covers")
             months = dict(manifest.months)
             changes: dict[tuple[date, str], Decimal] = {}
-            for month in self._touched(manifest, source, bill, grain):
-                key = f"grain={grain}/source={source}/month={month}"
-                old, new = months.get(key), self._written(manifest, key, source, month, bill)
-                changes.update(self._difference(old, new))
-                if new is None:
-                    months.pop(key, None)
-                elif new != old:
-                    months[key] = new
-            rows = sum(version.rows for key, version in months.items() if f"/source={source}/" in key)
-            changed = months != manifest.months
-            coverage = dict(manifest.coverage)
-            if grain is Grain.DAY:
-                coverage |= self._widened(manifest, source, bill)
-            if changed or coverage != manifest.coverage:
-                self._commit(_Manifest(manifest.generation + 1, months, coverage))
+            with self._undone(manifest):
+                for month in self._touched(manifest, source, bill, grain):
+                    key = f"grain={grain}/source={source}/month={month}"
+                    old, new = months.get(key), self._written(manifest, key, source, month, bill)
+                    changes.update(self._difference(old, new))
+                    if new is None:
+                        months.pop(key, None)
+                    elif new != old:
+                        months[key] = new
+                rows = sum(version.rows for key, version in months.items() if f"/source={source}/" in key)
+                changed = months != manifest.months
+                coverage = dict(manifest.coverage)
+                if grain is Grain.DAY:
+                    coverage |= self._widened(manifest, source, bill)
+                if changed or coverage != manifest.coverage:
+                    self._commit(_Manifest(manifest.generation + 1, months, coverage))
             self.sweep()
             return Restatement(changes, rows, changed)
 
@@ -207,10 +212,24 @@ class Lake:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        self._versions.mkdir(parents=True, exist_ok=True)
-        with self._threads, (self.folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        """Alone among threads and processes. StoreError for what the file system refuses inside."""
+        with self._threads, storing(self.folder):
+            make_folder(self._versions)
+            with (self.folder / ".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+
+    @contextmanager
+    def _undone(self, manifest: _Manifest) -> Iterator[None]:
+        """Where what is inside fails before it is committed, take its new versions away: the disk may be full."""
+        try:
             yield
+        except BaseException:
+            with suppress(OSError, StoreError):
+                if self._manifest().generation == manifest.generation:
+                    for path in self._versions.glob(f"{manifest.generation + 1:08d}-*"):
+                        path.unlink()
+            raise
 
     def _manifest(self) -> _Manifest:
         path = self.folder / "manifest.json"
@@ -271,16 +290,17 @@ class Lake:
         words = key.replace("grain=", "").replace("/source=", "-").replace("/month=", "-")
         path = self._versions / f"{manifest.generation + 1:08d}-{words}.parquet"
         draft = path.with_suffix(".tmp")
-        [(rows,)] = engine.run(
-            f"COPY ({body}) TO {engine.literal(str(draft))} (FORMAT parquet, COMPRESSION zstd)", parameters
-        )
-        if not rows or (old is not None and self._same(draft, self._versions / old.file)):
-            draft.unlink()
-            return old if rows else None
-        digest = _digest(draft)
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
-        draft.rename(path)
+        try:
+            [(rows,)] = engine.run(
+                f"COPY ({body}) TO {engine.literal(str(draft))} (FORMAT parquet, COMPRESSION zstd)", parameters
+            )
+            if not rows or (old is not None and self._same(draft, self._versions / old.file)):
+                return old if rows else None
+            digest = _digest(draft)
+            sync_file(draft)
+            draft.rename(path)
+        finally:
+            draft.unlink(missing_ok=True)
         return _Version(path.name, rows, path.stat().st_size, digest)
 
     def _same(self, one: Path, other: Path) -> bool:
@@ -323,7 +343,10 @@ class Lake:
         sync_folder(self._versions)
         body = {"schema": SCHEMA, **asdict(manifest)}
         write_durably(self.folder / "manifest.json", json.dumps(body, indent=1, sort_keys=True).encode())
-        self._publish(manifest)
+        try:
+            self._publish(manifest)
+        except OSError as error:  # what counts is there; `repair` makes the second tree good
+            _log.warning("other engines see the bill before this one", extra={"fields": {"error": error}})
 
     def _publish(self, manifest: _Manifest) -> None:
         """Make the second tree show the current versions, each month renamed into place."""

@@ -19,6 +19,8 @@ from pathlib import Path
 from exporter.costs import Line
 from exporter.costs.money import MONEY, text
 from exporter.errors import StoreError
+from exporter.store.files import keep_reserve, make_folder, refused, storing, use_reserve
+from exporter.store.spending import Spending
 
 _MIGRATIONS: tuple[str, ...] = (
     """
@@ -71,6 +73,26 @@ _MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE vintages (         -- totals of recent days, as polls saw them change
         source TEXT, day TEXT, currency TEXT, seen TEXT, billed TEXT NOT NULL,
         PRIMARY KEY (source, day, currency, seen)
+    )
+    """,
+    """
+    CREATE TABLE spending (         -- what asking cost, by UTC month of the business clock
+        source TEXT, month TEXT, operation TEXT, currency TEXT,
+        requests INTEGER NOT NULL, charge TEXT NOT NULL, units TEXT NOT NULL,
+        PRIMARY KEY (source, month, operation, currency)
+    );
+    CREATE TABLE answers (          -- how large answers were, for each number of days that was asked for
+        source TEXT, asked_as TEXT, operation TEXT, grain TEXT, days INTEGER,
+        questions INTEGER NOT NULL, pages INTEGER NOT NULL, charge TEXT NOT NULL, currency TEXT NOT NULL,
+        units TEXT NOT NULL,
+        PRIMARY KEY (source, operation, grain, days)
+    );
+    CREATE TABLE paces (            -- what a source spends at its regular interval
+        source TEXT PRIMARY KEY, usd_per_day TEXT NOT NULL
+    );
+    CREATE TABLE backfills (        -- months that an unfinished back-fill has done
+        source TEXT, asked_as TEXT, window TEXT, month TEXT,
+        PRIMARY KEY (source, month)
     )
     """,
 )
@@ -154,21 +176,26 @@ class Counter:
     value: Decimal
 
 
-class State:
+class State(Spending):
     """The state file, open. One instance per thread; close it, or use it in a `with`."""
 
     def __init__(self, path: Path, patience: float = 30.0) -> None:
         """`patience`: seconds to wait for another writer before StoreError."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with storing(path.parent):
+            make_folder(path.parent)
         self.path = path
         try:
-            # FULL: a poll that was paid for must be remembered after a power cut too.
+            use_reserve(path.parent)
+            # FULL: a poll that was paid for must be remembered after a power cut too. The log is written back while it
+            # is half as long as the reserve.
             self._db = sqlite3.connect(path, timeout=patience, isolation_level=None)
             self._db.row_factory = sqlite3.Row
-            self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+            self._db.executescript(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 128"
+            )
             self._migrate()
         except sqlite3.Error as error:
-            raise StoreError(f"{path}: cannot be opened: {error}") from error
+            raise StoreError(refused(path, str(error))) from error
 
     def __enter__(self) -> State:
         return self
@@ -235,6 +262,7 @@ class State:
                     source,
                 ),
             )
+        keep_reserve(self.path.parent)
 
     def backfilled(self, source: str, rows: int) -> None:
         """Remember how many rows a source has after a back-fill; everything else is the regular polls' to say."""
@@ -252,7 +280,7 @@ class State:
     def forget(self, source: str) -> None:
         """Forget all that is remembered of a source."""
         with self._writing():
-            for table in ("sources", "counters", "shown", "pages", "vintages"):
+            for table in ("sources", "counters", "shown", "pages", "vintages", "answers", "paces", "backfills"):
                 self._db.execute(f"DELETE FROM {table} WHERE source = ?", (source,))
 
     def check(self) -> list[str]:
@@ -366,16 +394,18 @@ class State:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """One transaction; StoreError where it cannot be written."""
+        use_reserve(self.path.parent)
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # a full disk rolls back by itself, most of the time
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
         except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: cannot be written: {error}") from error
+            raise StoreError(refused(self.path, str(error))) from error
 
     def _migrate(self) -> None:
         if self._schema() == len(_MIGRATIONS):

@@ -8,7 +8,7 @@ import re
 import signal
 import sqlite3
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -23,14 +23,24 @@ Labels = Mapping[str, str]
 
 
 class Daemon(Server):
-    """`cloudspend serve` over a configuration, on a free port, with the `trouble` provider at hand."""
+    """`cloudspend serve` over a configuration, on a free port, with the `trouble` provider at hand.
 
-    def __init__(self, config: Path, *words: str, ready: str = "/-/healthy", **environment: str) -> None:
+    `before` stands in front of its words: a program that becomes it.
+    """
+
+    def __init__(
+        self,
+        config: Path,
+        *words: str,
+        ready: str = "/-/healthy",
+        before: Sequence[str] = (),
+        **environment: str,
+    ) -> None:
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         super().__init__(
             [
-                *(sys.executable, "-m", "exporter", "serve", "--config", str(config)),
+                *(*before, sys.executable, "-m", "exporter", "serve", "--config", str(config)),
                 *("--web.listen-address", f"127.0.0.1:{port}", *words),
             ],
             url=url,

@@ -178,6 +178,20 @@ def test_accounts_that_a_bill_covers_bear_their_label_values_too(house: House) -
     assert found == {"x": 1, "y": 5}
 
 
+def test_a_bill_of_one_month_leaves_the_bills_of_others_alone(house: House) -> None:
+    """As a file does: what was moved away keeps its history."""
+
+    def answer(month: Month, amount: str) -> Bill:
+        charge = row(str(month.first), amount, billing_month=month)
+        return Bill(CostTable.of([charge]), (Scope(ALWAYS, billing=(month,)),))
+
+    house.add("a", lambda _ask: answer(Month(2024, 8), "1"))
+    house.poll("a")
+    house.poll("a", lambda _ask: answer(Month(2024, 9), "2"))
+    found = {line.key[0]: line.billed for line in house.lake.read(ALWAYS).by("month").rows()}
+    assert found == {"2024-08": 1, "2024-09": 2}
+
+
 def test_two_routes_to_one_billing_account_are_refused_for_the_days_both_bill(house: House) -> None:
     house.add("a", full(row("2024-09-01", "1", billing_account="1111")))
     house.add("b", full(row("2024-09-01", "1", billing_account="1111")))

@@ -125,5 +125,5 @@ def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
 
 def test_a_file_that_is_no_database_is_refused_with_its_name(path: Path) -> None:
     path.write_text("not a database, and long enough to be looked at as one")
-    with pytest.raises(StoreError, match=r"state\.sqlite: cannot be opened"):
+    with pytest.raises(StoreError, match=r"state\.sqlite: cannot be written"):
         State(path)
