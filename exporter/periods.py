@@ -173,3 +173,60 @@ class Month:
 
     def __str__(self) -> str:
         return f"{self.year:04d}-{self.number:02d}"
+
+
+class Cycle(StrEnum):
+    """How often a budget starts anew."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    QUARTERLY = "quarterly"
+    YEARLY = "yearly"
+
+
+_MONTHS = {Cycle.MONTHLY: 1, Cycle.QUARTERLY: 3, Cycle.YEARLY: 12}
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrence:
+    """Periods of whole UTC days that tile the calendar, before and after `anchor`, on which one of them begins.
+
+    A month without the anchor's day begins its period on its last day: after 31 January come 28 February and 31 March.
+    """
+
+    cycle: Cycle
+    anchor: date = date(2024, 1, 1)
+    """A Monday, a first of the month, of a quarter and of a year."""
+
+    def containing(self, day: date) -> Window:
+        """The period that a UTC day lies in."""
+        months = _MONTHS.get(self.cycle)
+        if months is None:
+            length = 7 if self.cycle is Cycle.WEEKLY else 1
+            first = day - timedelta(days=(day - self.anchor).days % length)
+            return Window.of_days(first, first + timedelta(days=length))
+        index = (_count(day) - _count(self.anchor)) // months
+        if self._first(index, months) > day:
+            index -= 1
+        return Window.of_days(self._first(index, months), self._first(index + 1, months))
+
+    def before(self, period: Window) -> Window:
+        """The period before one."""
+        return self.containing(day_of(period.start - DAY))
+
+    def between(self, first: date, until: date) -> Iterator[Window]:
+        """Every period that touches the days from `first`, included, to `until`, excluded, in order."""
+        while first < until:
+            period = self.containing(first)
+            yield period
+            first = day_of(period.end)
+
+    def _first(self, index: int, months: int) -> date:
+        """The first day of the period that begins `index` periods after the anchor's."""
+        month = Month.of(self.anchor).back(-index * months)
+        return min(month.first + timedelta(days=self.anchor.day - 1), month.next().first - DAY)
+
+
+def _count(day: date) -> int:
+    return day.year * 12 + day.month - 1

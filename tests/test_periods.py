@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.periods import ALWAYS, DAY, Month, Window, day_of, midnight, settled_until
+from exporter.periods import ALWAYS, DAY, Cycle, Month, Recurrence, Window, day_of, midnight, settled_until
 
 PACIFIC, BEIJING = ZoneInfo("America/Los_Angeles"), ZoneInfo("Asia/Shanghai")
 
@@ -155,3 +155,44 @@ def test_at_five_past_midnight_on_the_first_no_day_of_the_month_has_settled() ->
 @given(windows)
 def test_always_leaves_nothing_out(window: Window) -> None:
     assert ALWAYS.covers(window)
+
+
+ANCHORS = st.dates(date(2020, 1, 1), date(2030, 12, 31))
+
+
+@given(st.sampled_from(Cycle), ANCHORS, st.dates(date(2019, 1, 1), date(2031, 12, 31)))
+def test_the_periods_of_a_recurrence_tile_the_calendar(cycle: Cycle, anchor: date, day: date) -> None:
+    recurrence = Recurrence(cycle, anchor)
+    period = recurrence.containing(day)
+    assert midnight(day) in period
+    assert recurrence.containing(day_of(period.end)).start == period.end
+    assert recurrence.before(period).end == period.start
+    assert all(recurrence.containing(each) == period for each in (day_of(period.start), day_of(period.end) - DAY))
+    assert recurrence.containing(anchor).start == midnight(anchor)
+
+
+@pytest.mark.parametrize(
+    ("cycle", "anchor", "day", "first", "until"),
+    [
+        (Cycle.DAILY, date(2024, 1, 1), date(2024, 2, 29), date(2024, 2, 29), date(2024, 3, 1)),
+        (Cycle.WEEKLY, date(2024, 1, 1), date(2024, 3, 3), date(2024, 2, 26), date(2024, 3, 4)),
+        (Cycle.WEEKLY, date(2024, 1, 7), date(2024, 3, 3), date(2024, 3, 3), date(2024, 3, 10)),
+        (Cycle.MONTHLY, date(2024, 1, 1), date(2024, 2, 29), date(2024, 2, 1), date(2024, 3, 1)),
+        (Cycle.MONTHLY, date(2024, 1, 15), date(2024, 3, 14), date(2024, 2, 15), date(2024, 3, 15)),
+        (Cycle.MONTHLY, date(2023, 1, 31), date(2023, 2, 28), date(2023, 2, 28), date(2023, 3, 31)),
+        (Cycle.QUARTERLY, date(2024, 1, 1), date(2024, 6, 30), date(2024, 4, 1), date(2024, 7, 1)),
+        (Cycle.QUARTERLY, date(2024, 2, 1), date(2024, 1, 31), date(2023, 11, 1), date(2024, 2, 1)),
+        (Cycle.YEARLY, date(2024, 4, 1), date(2025, 3, 31), date(2024, 4, 1), date(2025, 4, 1)),
+        (Cycle.YEARLY, date(2024, 2, 29), date(2025, 3, 1), date(2025, 2, 28), date(2026, 2, 28)),
+    ],
+)
+def test_known_periods(cycle: Cycle, anchor: date, day: date, first: date, until: date) -> None:
+    assert Recurrence(cycle, anchor).containing(day) == Window.of_days(first, until)
+
+
+def test_periods_between_two_days_are_whole_and_in_order() -> None:
+    found = Recurrence(Cycle.MONTHLY, date(2024, 1, 15)).between(date(2024, 2, 20), date(2024, 4, 15))
+    assert list(found) == [
+        Window.of_days(date(2024, 2, 15), date(2024, 3, 15)),
+        Window.of_days(date(2024, 3, 15), date(2024, 4, 15)),
+    ]
