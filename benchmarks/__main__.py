@@ -59,7 +59,9 @@ def _verdict(outcomes: Sequence[Outcome], seconds: float, *, quick: bool) -> str
     lines = [outcome for outcome in outcomes if isinstance(outcome, Line) and outcome.reached is not None]
     missed = [line for line in lines if not line.reached]
     said = [f"{len(lines) - len(missed)} of {len(lines)} targets reached in {seconds:.0f} s"]
-    said += [f"  not reached: {line.what}, against {line.peer or 'its limit'}" for line in missed]
+    for line in missed:
+        said.append(f"  not reached: {line.what}, against {line.peer or 'its limit'}")
+        said += [f"    tried: {line.tried}"] if line.tried else []
     said += ["--quick: the data is smaller than what the targets are meant for"] if quick else []
     return "\n".join(said)
 

@@ -79,6 +79,8 @@ class Line:
     target: Target = field(default_factory=Target)
     note: str = ""
     """Said under the table."""
+    tried: str = ""
+    """Said where the target is not reached: what was done about it."""
 
     @property
     def ratio(self) -> Ratio | None:
@@ -107,6 +109,7 @@ class Line:
             "target_value": self.target.value,
             "reached": self.reached,
             "note": self.note or None,
+            "tried": self.tried or None,
         }
 
     def _cells(self) -> tuple[str, ...]:
