@@ -242,7 +242,7 @@ def kind(value: Mapping[str, Any]) -> str:
     """What may stand behind a key, in a word or two."""
     if "anyOf" in value:
         words = [kind(one) for one in value["anyOf"] if "$ref" not in one and one.get("type") != "null"]
-        return " or ".join(words)
+        return " or ".join(words) or "object"
     if "const" in value:
         return f"`{value['const']}`"
     if "enum" in value:

@@ -16,6 +16,7 @@ describe.py     the JSON schema of the whole file
 from exporter.config.describe import json_schema
 from exporter.config.load import dump, load, masked, read, restore
 from exporter.config.schema import (
+    ApiBudgetSettings,
     Config,
     CostSettings,
     CurrencySettings,
@@ -27,6 +28,7 @@ from exporter.config.schema import (
 from exporter.config.values import Duration, LocalPath, MemorySize, PathPattern, Slug
 
 __all__ = [
+    "ApiBudgetSettings",
     "Config",
     "CostSettings",
     "CurrencySettings",

@@ -32,6 +32,7 @@ from exporter.config import rates as rates_files
 from exporter.config.suggest import known, suggestion
 from exporter.config.values import (
     CurrencyCode,
+    Dollars,
     Duration,
     ExchangeRate,
     LocalPath,
@@ -44,6 +45,7 @@ from exporter.costs import Cost
 from exporter.errors import ConfigError
 
 __all__ = [
+    "ApiBudgetSettings",
     "Config",
     "CostSettings",
     "CurrencySettings",
@@ -152,6 +154,13 @@ class WorkerSettings(Settings):
     """The most memory that one worker may take; no limit of its own unless said. Above store.memory_limit."""
 
 
+class ApiBudgetSettings(Settings):
+    """The most that asking may cost. Near it polls come later and optional calls stop; at it nothing paid is asked."""
+
+    monthly_usd: Dollars
+    """US dollars in a UTC month, as the vendors' price lists have them; 0 allows what is free."""
+
+
 def _distinct(tags: tuple[str, ...]) -> tuple[str, ...]:
     wrong = {index: "must not be empty" for index, tag in enumerate(tags) if not tag.strip()}
     wrong |= {index: "is given above already" for index, _ in repeated(list(tags)) if index not in wrong}
@@ -169,7 +178,7 @@ class SourceSettings(Settings):
 
     COMMON: ClassVar[tuple[str, ...]] = (
         *("name", "provider", "poll_every", "settles_after", "max_age"),
-        *("cache", "tags", "hours", "series_limit"),
+        *("cache", "tags", "hours", "series_limit", "api_budget"),
     )
     """The keys of every source, in the order in which people write them."""
 
@@ -195,6 +204,8 @@ class SourceSettings(Settings):
     """Whether to keep the last 14 days by the hour too, beside the days. Only for providers that have hours."""
     series_limit: int = Field(default=2000, ge=1)
     """How many lines of the bill are shown by name; the smallest are summed into `other`. Totals stay exact."""
+    api_budget: ApiBudgetSettings | None = None
+    """What asking this source may cost in a month; no cap of its own unless given."""
     options: SerializeAsAny[BaseModel]
     """The provider's own options; flat beside the other keys in the file."""
 
@@ -268,6 +279,8 @@ class Config(Settings):
     """Which of a charge's amounts the metrics show."""
     currency: CurrencySettings | None = None
     """One currency to show all costs in too; off unless given."""
+    api_budget: ApiBudgetSettings | None = None
+    """What asking all sources may cost in a month; no cap unless given."""
     worker: WorkerSettings = WorkerSettings()
     """The process that polls."""
     sources: tuple[SourceSettings, ...] = Field(min_length=1)

@@ -7,6 +7,7 @@
     PathPattern    ./bills/*.csv.gz, s3://bucket/key    an absolute text; a URL stays as it is
     CurrencyCode   USD                                  the text
     ExchangeRate   1.0834, "0.0028"                     an exact Decimal, never by way of a float
+    Dollars        5, 0.25                              the same
 
 Relative paths are relative to the folder of the configuration file. It comes in the validation context as `folder`;
 where there is none, as in a provider's unit tests, paths stay as written. A validator's ValueError is one sentence for
@@ -216,3 +217,33 @@ ExchangeRate = Annotated[
     ),
 ]
 """What one unit of a currency is worth in another: `1.0834`, with or without quotes, read digit by digit."""
+
+_DOLLARS = r"^[0-9]{1,9}(\.[0-9]{1,9})?$"
+
+
+def dollars(text: str) -> Decimal:
+    """Read `5` or `0.25`: US dollars, exactly. ValueError for anything else."""
+    if not re.fullmatch(_DOLLARS, text, re.ASCII):
+        raise ValueError(f"{text[:40]!r} is not an amount in US dollars such as 5 or 0.25")
+    return Decimal(text)
+
+
+def _read_dollars(value: object) -> Decimal:
+    if isinstance(value, Written):
+        return dollars(value.text)
+    if isinstance(value, str):
+        return dollars(value)
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return dollars(format(value, "f") if isinstance(value, Decimal) else str(value))
+    raise ValueError("must be an amount in US dollars such as 5 or 0.25")
+
+
+Dollars = Annotated[
+    Decimal,
+    BeforeValidator(_read_dollars),
+    PlainSerializer(money.text, return_type=str),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "pattern": _DOLLARS}, {"type": "number", "minimum": 0}], "examples": ["5"]}
+    ),
+]
+"""An amount in US dollars, from 0 up: `5`, `0.25`, with or without quotes."""

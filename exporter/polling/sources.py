@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from exporter import providers
-from exporter.config.schema import Config, SourceSettings
+from exporter.config.schema import ApiBudgetSettings, Config, SourceSettings
 from exporter.config.values import duration_text
 from exporter.errors import ConfigError, Problem
 from exporter.periods import Grain
+from exporter.polling.budget import Caps
 from exporter.providers import ProviderSpec
 
 
@@ -35,6 +36,8 @@ class Source:
     series_limit: int = 2000
     cache: timedelta = timedelta(0)
     """How long a page that was paid for is used again; zero keeps none."""
+    caps: Caps = field(default_factory=Caps)
+    """What asking may cost in a month."""
 
     @property
     def fingerprint(self) -> str:
@@ -94,7 +97,7 @@ class Registry:
 
 def resolve(config: Config) -> tuple[Source, ...]:
     """The sources of a configuration, defaults filled in. ConfigError for what a provider cannot do."""
-    sources = tuple(_source(settings) for settings in config.sources)
+    sources = tuple(_source(settings, config.api_budget) for settings in config.sources)
     problems = tuple(problem for number, source in enumerate(sources) for problem in _problems(number, source))
     problems += tuple(_second_routes(sources))
     if problems:
@@ -140,7 +143,7 @@ def _second_routes(sources: Iterable[Source]) -> Iterator[Problem]:
             first.setdefault(route, source.name)
 
 
-def _source(settings: SourceSettings) -> Source:
+def _source(settings: SourceSettings, overall: ApiBudgetSettings | None) -> Source:
     spec = providers.spec(settings.provider)
     poll_every = settings.poll_every or spec.poll_every
     cache = poll_every / 2 if settings.cache is None else settings.cache
@@ -155,4 +158,5 @@ def _source(settings: SourceSettings) -> Source:
         hours=settings.hours,
         series_limit=settings.series_limit,
         cache=timedelta(0) if cache == "off" else cache,
+        caps=Caps(*(each.monthly_usd if each else None for each in (settings.api_budget, overall))),
     )

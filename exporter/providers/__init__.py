@@ -25,6 +25,7 @@ from exporter.periods import Grain
 
 BUILTIN: Mapping[str, str] = MappingProxyType(
     {
+        "aws_cost_explorer": "exporter.providers.aws_cost_explorer:SPEC",
         "demo": "exporter.providers.demo:SPEC",
         "demo_focus": "exporter.providers.demo_focus:SPEC",
         "focus": "exporter.providers.focus:SPEC",
@@ -67,6 +68,10 @@ class Meter(Protocol):
         `request` says all that decides the answer, page token included, and no secret; it must be JSON. `fetch` calls
         `request` for what it really asks. A crash on page 7 of 20 so pays for 14 pages, not for 27.
         """
+        ...
+
+    def affords(self, operation: str) -> bool:
+        """Whether there is money for a call that the bill is whole without (`Call.optional`). False near the cap."""
         ...
 
 

@@ -55,6 +55,10 @@ class CountingMeter:
             raise Throttled("the cap of this meter is reached")
         self.operations.append(operation)
 
+    def affords(self, operation: str) -> bool:  # noqa: ARG002
+        """Always, below the cap."""
+        return self.cap is None or len(self.operations) < self.cap
+
     def page(self, request: Mapping[str, object], fetch: Callable[[], bytes]) -> bytes:
         """Ask; this meter keeps no pages. The request must be JSON, as the real one makes a key of it."""
         json.dumps(request)

@@ -14,6 +14,15 @@ SENTENCES = {
         "line 5: not YAML at column 12: the anchor of an alias (*…) is not defined above"
         ". hint: put a text that begins with this character in quotes"
     ),
+    "bad-api-budget": (
+        "line 1: api_budget.monthly_usd: '-5' is not an amount in US dollars such as 5 or 0.25"
+    ),
+    "bad-api-budget-currency": "line 1: api_budget.monthly_eur: unknown key. hint: did you mean monthly_usd?",
+    "bad-api-budget-list": "line 5: sources[0].api_budget: must be a mapping, not a list",
+    "bad-api-budget-number": "line 1: api_budget: must be a mapping, not a number",
+    "bad-api-budget-word": (
+        "line 6: sources[0].api_budget.monthly_usd: '2 dollars' is not an amount in US dollars such as 5 or 0.25"
+    ),
     "bad-at-sign": (
         "line 5: not YAML at column 12: YAML keeps this character for itself"
         ". hint: put a text that begins with this character in quotes"
@@ -152,7 +161,7 @@ SENTENCES = {
     "bad-strange-option": (
         "line 5: sources[0].token: unknown key"
         ". hint: the keys here are "
-        "name, provider, poll_every, settles_after, max_age, cache, tags, hours, series_limit, path"
+        "name, provider, poll_every, settles_after, max_age, cache, tags, hours, series_limit, api_budget, path"
     ),
     "bad-strange-provider": (
         "line 3: sources[0].provider: 'mainframe' is not a provider. hint: one of acme, broken, focus"

@@ -31,6 +31,7 @@ def test_what_is_handed_over_is_flat_as_in_a_file_and_its_paths_are_absolute(con
     assert handed["cost"] == {"basis": "effective"}
     rates = {"EUR": "0.93450000000000000001", "USD": "0.8472", "HUF": "0.0024", "JPY": "1"}
     assert handed["currency"] == {"reporting": "CHF", "rates": rates, "rates_file": str(HERE / "rates/good.csv")}
+    assert handed["api_budget"] == {"monthly_usd": "5.1"}
     assert handed["worker"] == {"timeout": "1h30m", "memory_limit": "4GiB"}
     assert handed["sources"][0] == {
         "name": "history",
@@ -42,6 +43,7 @@ def test_what_is_handed_over_is_flat_as_in_a_file_and_its_paths_are_absolute(con
         "cache": None,
         "hours": False,
         "series_limit": 2000,
+        "api_budget": {"monthly_usd": "2"},
         "path": str(HERE / "bills/2024-*.csv.gz"),
     }
     assert handed["sources"][1]["since"] == "2024-09-01"

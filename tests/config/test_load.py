@@ -49,6 +49,9 @@ def test_a_file_with_every_key_says_what_it_says() -> None:
     assert (config.currency.reporting, config.currency.rates_file) == ("CHF", HERE / "rates/good.csv")
     assert (config.worker.timeout, config.worker.memory_limit) == (timedelta(minutes=90), "4GiB")
     history, prod, test = config.sources
+    assert config.api_budget is not None
+    assert history.api_budget is not None
+    assert (config.api_budget.monthly_usd, history.api_budget.monthly_usd) == (Decimal("5.1"), Decimal(2))
     assert (history.name, history.provider, history.tags) == ("history", "focus", ("team", "cost center"))
     assert (history.poll_every, history.settles_after) == (timedelta(hours=8), timedelta(0))
     assert history.max_age == timedelta(days=7)
@@ -76,6 +79,7 @@ def test_what_a_file_leaves_out_has_its_default() -> None:
     assert (config.store.memory_limit, config.store.threads) == ("1GB", 2)
     assert config.cost.basis is Cost.BILLED
     assert config.currency is None
+    assert config.api_budget is None
     assert (config.worker.timeout, config.worker.memory_limit) == (timedelta(minutes=30), None)
     (source,) = config.sources
     assert (source.poll_every, source.settles_after, source.max_age) == (None, None, timedelta(hours=36))
@@ -118,7 +122,7 @@ budgets: []
         "line 16: sources[2].name: is missing",
         "line 16: sources[2].provider: 'fokus' is not a provider. hint: did you mean focus?",
         "line 17: sources[2].poll_evry: unknown key. hint: did you mean poll_every?",
-        "line 18: budgets: unknown key. hint: the keys here are store, cost, currency, worker, sources",
+        "line 18: budgets: unknown key. hint: did you mean api_budget?",
     ]
 
 
@@ -173,7 +177,7 @@ def test_a_source_cannot_hide_its_options_under_a_key() -> None:
         "line 2: sources[0].path: is missing",
         (
             "line 2: sources[0].options: unknown key. hint: the keys here are "
-            "name, provider, poll_every, settles_after, max_age, cache, tags, hours, series_limit, path"
+            "name, provider, poll_every, settles_after, max_age, cache, tags, hours, series_limit, api_budget, path"
         ),
     ]
 

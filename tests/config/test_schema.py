@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from exporter import providers
 from exporter.config import (
+    ApiBudgetSettings,
     Config,
     CostSettings,
     CurrencySettings,
@@ -99,7 +100,8 @@ def test_the_example_has_every_key_and_says_what_the_defaults_are() -> None:
     example = yaml.safe_load(text)
     config = load(text, Registered(), folder=ROOT, environment={})
     assert set(example) == set(Config.model_fields)
-    parts = {"store": StoreSettings, "cost": CostSettings, "currency": CurrencySettings, "worker": WorkerSettings}
+    parts: dict[str, type[BaseModel]] = {"store": StoreSettings, "cost": CostSettings, "currency": CurrencySettings}
+    parts |= {"api_budget": ApiBudgetSettings, "worker": WorkerSettings}
     for part, model in parts.items():
         commented = {key for key in model.model_fields if re.search(rf"^  # {key}: ", text, re.MULTILINE)}
         assert set(example[part] or ()) | commented == set(model.model_fields)
