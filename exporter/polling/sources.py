@@ -73,6 +73,11 @@ class Paths:
         return self.root / "snapshots"
 
     @property
+    def scratch(self) -> Path:
+        """What a process needs for a while: downloads, spilled tables."""
+        return self.root / "tmp"
+
+    @property
     def writer_lock(self) -> Path:
         """Held by whoever polls: the worker, or `collect`."""
         return self.root / "writer.lock"

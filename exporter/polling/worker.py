@@ -23,12 +23,14 @@ from exporter.clock import Clock
 from exporter.config.load import restore
 from exporter.config.schema import Config
 from exporter.costs import Cost, engine
-from exporter.errors import CloudspendError, StoreError
+from exporter.errors import CloudspendError
 from exporter.periods import Window
 from exporter.polling.poll import backfill, poll
 from exporter.polling.publish import publish
 from exporter.polling.rates import current
+from exporter.polling.scratch import scratch
 from exporter.polling.sources import Paths, Registry, Source, rendered_as, resolve
+from exporter.store.files import make_folder, storing, use_reserve
 from exporter.store.lake import Lake
 from exporter.store.state import Failure, State, Success
 
@@ -53,11 +55,14 @@ def run(
     Waits until no other process is polling into the same store.
     """
     paths = Paths(config.store.path)
-    engine.configure(memory=config.store.memory_limit, threads=config.store.threads, spill=paths.root / "spill")
+    # DuckDB keeps to the first spill folder it is told; one that is gone it makes again.
+    engine.configure(
+        memory=config.store.memory_limit, threads=config.store.threads, spill=paths.scratch / str(os.getpid())
+    )
     everything = resolve(config)
     polled = [source for source in everything if names is None or source.name in names]
     outcomes: dict[str, Outcome] = {}
-    with exclusive(paths.writer_lock), State(paths.state) as state:
+    with exclusive(paths.writer_lock), scratch(paths.scratch), State(paths.state) as state:
         lake = Lake(paths.lake)
         for name in lake.repair():
             _log.error("a stored month was damaged and is read again", extra={"fields": {"source": name}})
@@ -77,11 +82,10 @@ def run(
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
     """Hold a lock file, waiting for it if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with storing(path):
+        make_folder(path.parent)
+        use_reserve(path.parent)
         lock = path.open("w")
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be opened: {error.strerror}") from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import subprocess
+import sys
 import threading
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +19,7 @@ from exporter.periods import ALWAYS
 from exporter.polling.sources import Paths
 from exporter.store.lake import Lake
 from exporter.store.state import State
-from tests.e2e.daemon import Daemon, Trouble, make_due, stop_hard
+from tests.e2e.daemon import PLUGIN, Daemon, Trouble, make_due, stop_hard
 from tests.neighbours import until
 
 pytestmark = pytest.mark.e2e
@@ -74,6 +78,19 @@ def rounds(tmp_path: Path, number: int, seed: int) -> None:
 
 def test_five_kills_leave_a_store_that_reads_and_totals_that_are_right(tmp_path: Path) -> None:
     rounds(tmp_path, 5, seed=1)
+
+
+def test_what_a_killed_poll_had_downloaded_is_gone_after_the_next(tmp_path: Path) -> None:
+    source = Trouble(tmp_path, "a", "litter")
+    config = tmp_path / "cloudspend.yml"
+    config.write_text(yaml.safe_dump({"store": {"path": "data"}, "sources": [source.config]}))
+    collect = [sys.executable, "-m", "exporter", "collect", "--config", str(config)]
+    environment = {**os.environ, "PYTHONPATH": str(PLUGIN)}
+    assert subprocess.run(collect, check=False, env=environment).returncode == -signal.SIGKILL
+    assert [path.read_text() for path in (tmp_path / "data" / "tmp").rglob("download.csv")] == ["half a bill"]
+    source.set("ok 1")
+    subprocess.run(collect, check=True, env=environment)
+    assert list((tmp_path / "data" / "tmp").iterdir()) == []
 
 
 @pytest.mark.matrix

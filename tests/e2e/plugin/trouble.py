@@ -1,6 +1,6 @@
 """A billing source that misbehaves on demand, installed as a plug-in: what a worker can die of, without a cloud.
 
-The file named by `script` says what the next poll does: ok, empty, deny, bug, crash, kill, hang, memory.
+The file named by `script` says what the next poll does: ok, empty, deny, bug, crash, kill, litter, hang, memory.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import tempfile
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -45,6 +46,9 @@ class Trouble:
         if word == "crash":
             os._exit(3)
         if word == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if word == "litter":
+            Path(tempfile.mkdtemp(prefix="cloudspend-"), "download.csv").write_text("half a bill")
             os.kill(os.getpid(), signal.SIGKILL)
         if word == "hang":
             threading.Event().wait()
