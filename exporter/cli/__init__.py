@@ -15,8 +15,10 @@ from exporter.cli.collect import collect
 from exporter.cli.config import config
 from exporter.cli.costs import costs
 from exporter.cli.init import init
+from exporter.cli.plan import plan
 from exporter.cli.serve import serve
 from exporter.cli.store import store
+from exporter.cli.test_access import test_access, test_auth
 from exporter.errors import CloudspendError, ConfigError
 
 
@@ -30,7 +32,7 @@ def cli(context: click.Context, *, debug: bool) -> None:
     log.setup(debug=debug)
 
 
-for command in (init, serve, collect, costs, config, cache, store):
+for command in (init, serve, collect, costs, config, plan, test_access, test_auth, cache, store):
     cli.add_command(command)
 
 

@@ -1,20 +1,24 @@
-"""`cloudspend collect`: poll once, now, and publish."""
+"""`cloudspend collect`: poll once, now, and publish; or back-fill."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import click
 
-from exporter.cli.settings import DATE, chosen, configuration, one_shot_clock
+from exporter.cli.settings import DATE, DOLLARS, chosen, configuration, named, one_shot_clock
 from exporter.clock import Clock
 from exporter.config.schema import Config
+from exporter.costs.money import add, text
 from exporter.periods import DAY, Month, Window, day_of
-from exporter.polling import sources, worker
-from exporter.store.state import Failure, Success
+from exporter.polling import backfill, sources, worker
+from exporter.polling.sources import Paths, Source
+from exporter.store.state import Failure, State, Success
 
 
 @click.command()
@@ -22,12 +26,29 @@ from exporter.store.state import Failure, Success
 @click.option("--start", type=DATE, metavar="DAY", help="Back-fill from this UTC day on.")
 @click.option("--end", type=DATE, metavar="DAY", help="… to this UTC day, excluded.  [default: tomorrow]")
 @click.option("--providers", help="Only these sources: names, provider modules or provider labels, comma separated.")
+@click.option(
+    "--max-cost",
+    type=DOLLARS,
+    metavar="USD",
+    default=Decimal(1),
+    show_default=True,
+    help="Ask before a back-fill that costs more.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
 def collect(
-    file: Path | None, start: datetime | None, end: datetime | None, providers: str | None, *, demo: bool
+    file: Path | None,
+    start: datetime | None,
+    end: datetime | None,
+    providers: str | None,
+    max_cost: Decimal,
+    *,
+    yes: bool,
+    demo: bool,
 ) -> None:
     """Poll every source once, now, whether it is due or not.
 
-    With --start it back-fills month by month, the newest first: an interrupted run leaves the recent past whole.
+    With --start it back-fills month by month, the newest first: an interrupted run leaves the recent past whole, and
+    the same command again goes on where it stopped.
 
     \b
     cloudspend collect --config cloudspend.yml
@@ -36,51 +57,68 @@ def collect(
     config, clock = chosen(file, demo=demo), one_shot_clock()
     if end and not start:
         raise click.UsageError("--end needs --start")
-    names = _names(config, providers)
-    failed: set[str] = set()
-    for window in _windows(start, end, clock):
-        left = [name for name in names if name not in failed]
-        if left:
-            outcomes = worker.run(config, clock, left, window, _say(window))
-            failed |= {name for name, outcome in outcomes.items() if isinstance(outcome, Failure)}
-    if failed:
-        sys.exit(1)
-
-
-def _names(config: Config, wanted: str | None) -> Sequence[str]:
-    everything = sources.resolve(config)
-    words = [word.strip() for word in wanted.split(",")] if wanted else None
-    selected = sources.chosen(everything, words)
-    for word in words or ():
-        if not sources.chosen(everything, [word]):
-            known = ", ".join(source.name for source in everything)
-            raise click.BadParameter(f"{word!r} is no source here. hint: one of {known}", param_hint="--providers")
-    return [source.name for source in selected]
-
-
-def _windows(start: datetime | None, end: datetime | None, clock: Clock) -> Iterator[Window | None]:
-    """None for a regular poll; else the back-fill cut into UTC months, the newest first."""
+    words = [word.strip() for word in providers.split(",")] if providers else ()
+    wanted = named(sources.resolve(config), words, "--providers")
     if start is None:
-        yield None
+        names = [source.name for source in wanted]
+        outcomes = worker.run(config, clock, names, None, _say)
+        if any(isinstance(outcome, Failure) for outcome in outcomes.values()):
+            sys.exit(1)
         return
+    _backfill(config, clock, wanted, _window(start, end, clock), max_cost, sure=yes)
+
+
+def _window(start: datetime, end: datetime | None, clock: Clock) -> Window:
     until: date = end.date() if end else day_of(clock.now()) + DAY
     if until <= start.date():
         raise click.BadParameter("the end lies before the start", param_hint="--end")
-    whole = Window.of_days(start.date(), until)
-    for month in sorted(whole.months(), reverse=True):
-        part = whole.meet(month.window())
-        assert part is not None, "months() yields months that the window touches"
-        yield part
+    return Window.of_days(start.date(), until)
 
 
-def _say(window: Window | None) -> worker.Report:
-    what = f" {Month.containing(window.start)}" if window else ""
+def _backfill(
+    config: Config, clock: Clock, wanted: Sequence[Source], whole: Window, max_cost: Decimal, *, sure: bool
+) -> None:
+    with State(Paths(config.store.path).state) as state:
+        runs = [backfill.Run.prepared(source, whole, state, clock.now()) for source in wanted]
+        for run in runs:
+            for line in run.said():
+                click.echo(line, err=True)
+        if not any(run.todo for run in runs):
+            sys.exit(1)  # each has said why: nothing is kept that far back
+        _agree(add(*(run.price(state).usd for run in runs)), max_cost, sure=sure)
+        failed = False
+        for month in backfill.months(runs):
+            windows = {run.source.name: run.todo[month] for run in runs if month in run.todo}
+            left = [run for run in runs if month in run.todo and not run.failed]
+            # Edges of the history lie inside of a month, so one month may be a different window for each source.
+            for window in sorted({windows[run.source.name] for run in left}):
+                names = [run.source.name for run in left if windows[run.source.name] == window]
+                outcomes = worker.run(config, clock, names, window, partial(_say, month=month))
+                for run in left:
+                    if run.source.name in outcomes:
+                        failed |= run.note(month, outcomes[run.source.name], state)
+        if failed:
+            sys.exit(1)
 
-    def say(name: str, outcome: Success | Failure) -> None:
-        if isinstance(outcome, Success):
-            click.echo(f"{name}{what}: ok, {outcome.rows} rows stored, {outcome.seconds:.1f} s", err=True)
-        else:
-            hint = f". hint: {outcome.hint}" if outcome.hint else ""
-            click.echo(f"{name}{what}: {outcome.reason}: {outcome.message}{hint}", err=True)
 
-    return say
+def _agree(price: Decimal, limit: Decimal, *, sure: bool) -> None:
+    """Go on with a back-fill of this price, or end. Exit code 1 where somebody says no, 2 where nobody is there."""
+    if not price:
+        return
+    click.echo(f"this back-fill costs about {text(price)} USD", err=True)
+    if sure or price <= limit:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError(
+            f"{text(price)} USD are more than --max-cost ({text(limit)}), and nobody is here to be asked. hint: --yes"
+        )
+    click.confirm(f"That is more than {text(limit)} USD. Go on?", abort=True, err=True)
+
+
+def _say(name: str, outcome: Success | Failure, month: Month | None = None) -> None:
+    what = f" {month}" if month else ""
+    if isinstance(outcome, Success):
+        click.echo(f"{name}{what}: ok, {outcome.rows} rows stored, {outcome.seconds:.1f} s", err=True)
+    else:
+        hint = f". hint: {outcome.hint}" if outcome.hint else ""
+        click.echo(f"{name}{what}: {outcome.reason}: {outcome.message}{hint}", err=True)

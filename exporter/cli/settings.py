@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from exporter.clock import Clock
+from exporter.config import values
 from exporter.config.load import load, read
 from exporter.config.schema import Config
-from exporter.polling.sources import Registry
+from exporter.polling.sources import Registry, Source
+from exporter.polling.sources import chosen as chosen_sources
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,6 +24,23 @@ ENVIRONMENT = "CLOUDSPEND_CONFIG"
 
 DATE = click.DateTime(["%Y-%m-%d"])
 """A UTC day on the command line."""
+
+
+class _Dollars(click.ParamType[Decimal]):
+    """US dollars, exactly."""
+
+    name = "usd"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Decimal:
+        """`5` or `0.25`."""
+        try:
+            return value if isinstance(value, Decimal) else values.dollars(value)
+        except ValueError as error:
+            self.fail(str(error), param, context)
+
+
+DOLLARS = _Dollars()
+"""An amount in US dollars on the command line."""
 
 DEMO = """\
 store: {path: ./cloudspend-demo}
@@ -50,6 +70,18 @@ def chosen(file: Path | None, *, demo: bool) -> Config:
     if demo and file is None:
         return load(DEMO, Registry(), file="demo", folder=Path.cwd(), environment={})
     return read(file or Path(DEFAULT), Registry(), os.environ)
+
+
+def named(sources: Sequence[Source], words: Sequence[str], where: str) -> tuple[Source, ...]:
+    """The sources that words mean (names, provider modules, provider labels); all where there are none.
+
+    BadParameter for a word that means none; `where` is the option or argument that it stands in.
+    """
+    for word in words:
+        if not chosen_sources(sources, [word]):
+            known = ", ".join(source.name for source in sources)
+            raise click.BadParameter(f"{word!r} is no source here. hint: one of {known}", param_hint=where)
+    return chosen_sources(sources, words or None)
 
 
 def one_shot_clock() -> Clock:

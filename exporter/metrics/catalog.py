@@ -229,6 +229,25 @@ _SPECS: tuple[Spec, ...] = (
         "What those requests took, in the units that the vendor counts: bytes read, query processing units.",
         live=True,
     ),
+    *(
+        Spec(f"cloudspend_{whose}api_budget_{what}", "gauge", (*labels, "currency"), help, unit="money", live=True)
+        for whose, labels, what, help in (
+            (
+                "source_",
+                ("source",),
+                "limit",
+                "What asking the source may cost in a UTC month. Only where a cap is set.",
+            ),
+            (
+                "source_",
+                ("source",),
+                "spent",
+                "What asking the source has cost this UTC month. Only where a cap is set.",
+            ),
+            ("", (), "limit", "What asking all sources may cost in a UTC month. Only where a cap is set."),
+            ("", (), "spent", "What asking has cost this UTC month, removed sources too. Only where a cap is set."),
+        )
+    ),
     Spec("cloudspend_source_rows", "gauge", ("source",), "Rows of the source in the store.", live=True),
     Spec(
         "cloudspend_source_folded_series",

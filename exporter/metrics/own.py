@@ -44,6 +44,15 @@ class Watched(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """A cap on what asking may cost, in USD, and what is spent of it this UTC month. No source: of all together."""
+
+    source: str
+    limit: Decimal
+    spent: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What the daemon knows at this moment."""
 
@@ -58,6 +67,7 @@ class Facts:
     """When the configuration in force was read."""
     ended: frozenset[str] = frozenset()
     """Sources that are billed no more; they cannot get stale."""
+    budgets: Sequence[Budget] = ()
 
 
 def families(facts: Facts) -> Iterator[Family]:
@@ -79,6 +89,7 @@ def families(facts: Facts) -> Iterator[Family]:
     for name in ("cloudspend_source_api_charges_total", "cloudspend_source_api_units_total"):
         spent = [((c.source, c.label), c.value) for c in facts.counters if c.name == name and c.source in states]
         yield _family(name, spent)
+    yield from _budgets(facts)
     yield _family("cloudspend_source_rows", [((name,), state.rows) for name, state in states.items()])
     yield _family("cloudspend_source_folded_series", [((name,), state.folded) for name, state in states.items()])
     yield _counted("cloudspend_source_rounded_values_total", states, counted)
@@ -91,6 +102,14 @@ def process(*, openmetrics: bool) -> bytes:
         return generate_latest(_PROCESS)
     written: bytes = generate_openmetrics(_PROCESS)  # type: ignore[no-untyped-call]
     return written.removesuffix(EOF)
+
+
+def _budgets(facts: Facts) -> Iterator[Family]:
+    for name, own in (("cloudspend_source_api_budget", True), ("cloudspend_api_budget", False)):
+        budgets = [budget for budget in facts.budgets if bool(budget.source) is own]
+        labels = [(*([budget.source] if own else []), "USD") for budget in budgets]
+        yield _family(f"{name}_limit", list(zip(labels, [budget.limit for budget in budgets], strict=True)))
+        yield _family(f"{name}_spent", list(zip(labels, [budget.spent for budget in budgets], strict=True)))
 
 
 def _times(facts: Facts, states: Mapping[str, SourceState]) -> Iterator[Family]:

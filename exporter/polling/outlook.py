@@ -13,6 +13,7 @@ from exporter import snapshot
 from exporter.polling.sources import Paths
 from exporter.snapshot import Snapshot
 from exporter.store.lake import Lake
+from exporter.store.spending import Spent
 from exporter.store.state import Counter, SourceState, State
 
 _log = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ class View:
 
     states: Mapping[str, SourceState] = field(default_factory=dict)
     counters: Sequence[Counter] = ()
+    spending: Sequence[Spent] = ()
+    """What asking has cost."""
     snapshot: Snapshot | None = None
     generation: int | None = 0
     """Of the lake; None where its manifest cannot be read."""
@@ -69,8 +72,8 @@ class Outlook:
     def _look_at_state(self) -> None:
         version = self._state.version()
         if version != self._version:
-            states, counters = self._state.sources(), self._state.counters()
-            self._view = replace(self._view, states=states, counters=counters)
+            states, counters, spending = self._state.sources(), self._state.counters(), self._state.spending()
+            self._view = replace(self._view, states=states, counters=counters, spending=spending)
             self._version = version
 
     def _look_at_snapshots(self) -> None:

@@ -78,6 +78,17 @@ def polls(source: Source, first: datetime, covered: Window | None, until: dateti
         at = schedule.after_success(source, at)
 
 
+def priced(
+    source: Source, ahead: Iterable[Poll], answers: Sequence[Answer], pages: int | None = None
+) -> Iterator[tuple[datetime, Price]]:
+    """When each poll comes, and its price."""
+    known: dict[tuple[Ask, ...], Price] = {}  # most polls of a day ask the same
+    for poll in ahead:
+        if poll.asks not in known:
+            known[poll.asks] = price(source, poll.asks, answers, pages)
+        yield poll.at, known[poll.asks]
+
+
 def price(source: Source, asks: Iterable[Ask], answers: Sequence[Answer], pages: int | None = None) -> Price:
     """What it takes to answer; `answers` say how large earlier ones were, unless `pages` per question are given."""
     return Price.sum(_asked(source, ask, answers, pages) for ask in asks)
@@ -93,7 +104,7 @@ def next_due(source: Source, state: State, now: datetime, covered: Window | None
         return regular
     month, end = Month.containing(now), budget.month_end(now)
     answers = state.answers(source.name, source.fingerprint)
-    ahead = [price(source, poll.asks, answers).usd for poll in polls(source, regular, covered, end)]
+    ahead = [each.usd for _, each in priced(source, polls(source, regular, covered, end), answers)]
     if not ahead:
         return regular
     rest = add(*ahead)

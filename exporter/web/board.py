@@ -10,13 +10,16 @@ from typing import Any
 
 from exporter.clock import Clock
 from exporter.config.reload import LastReload, Running
+from exporter.costs.money import add
 from exporter.gzipped import EMPTY, extended
 from exporter.metrics import own
 from exporter.metrics.exposition import EOF, Form, render
+from exporter.periods import Month
 from exporter.polling.outlook import Outlook, View
 from exporter.polling.schedule import next_due
 from exporter.polling.sources import Source
 from exporter.snapshot import Snapshot
+from exporter.store.spending import USD
 from exporter.store.state import SourceState
 
 
@@ -28,13 +31,17 @@ class Board:
         self._outlook = outlook
         self._clock = clock
         self._view = View()
-        self._rendered: tuple[View, LastReload] | None = None
+        self._month = Month.containing(clock.now())
+        self._rendered: tuple[View, LastReload, Month] | None = None
         self._live: dict[bool, bytes] = {}
 
     def refresh(self) -> None:
         """Take up a newer snapshot, newer facts and a newer configuration."""
         self._view = self._outlook.look()
-        seen = (self._view, self._running.last)
+        month = Month.containing(self._clock.now())
+        if month != self._month:
+            self._month = month  # api budgets begin anew
+        seen = (self._view, self._running.last, self._month)
         if self._rendered is not None and all(new is old for new, old in zip(seen, self._rendered, strict=True)):
             return
         families = list(own.families(self._facts()))
@@ -105,4 +112,23 @@ class Board:
             reloaded=self._running.last.successful,
             reloaded_at=self._running.last.succeeded_at,
             ended=frozenset(name for name, said in shown.items() if said.get("ended")),
+            budgets=self._budgets(),
         )
+
+    def _budgets(self) -> list[own.Budget]:
+        """The caps on what asking may cost, and what is spent of each this month."""
+        charges = [
+            (spent.source, spent.charge)
+            for spent in self._view.spending
+            if spent.month == self._month and spent.currency == USD
+        ]
+        sources = self._running.sources
+        budgets = [
+            own.Budget(source.name, source.caps.own, add(*(charge for name, charge in charges if name == source.name)))
+            for source in sources
+            if source.caps.own is not None
+        ]
+        overall = sources[0].caps.overall if sources else None
+        if overall is not None:
+            budgets.append(own.Budget("", overall, add(*(charge for _, charge in charges))))
+        return budgets
