@@ -6,7 +6,7 @@ import math
 from decimal import Decimal
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exporter.costs import engine
@@ -49,6 +49,7 @@ def read(double: float | None, type_: str = "DOUBLE") -> tuple[Decimal | None, b
 @example(math.nextafter(1e5, 0))
 @example(-1e5)
 @example(math.nextafter(1e14, 0))
+@settings(deadline=None)
 def test_a_double_means_its_shortest_decimal_whichever_way_it_is_read(double: float) -> None:
     meant = Decimal(repr(double))
     places = -min(0, int(meant.normalize().as_tuple().exponent))
