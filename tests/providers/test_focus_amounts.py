@@ -24,45 +24,38 @@ neighbours = st.builds(
 """One off an amount that can be written shortly."""
 
 
-def read(double: float | None, type_: str = "DOUBLE") -> tuple[Decimal | None, bool, bool]:
-    """The amount, whether it is too fine, and whether it cannot be."""
+EDGES = [0.0, -0.0, 5e-324, -1e-10, 5e-11, 1.5e-10, 1e-24, 1.5e-24, 0.1 + 0.2, 99999.9999999999, -1e5]
+EDGES += [math.nextafter(1e5, 0), math.nextafter(1e14, 0)]
+
+
+def read(*doubles: float | None, type_: str = "DOUBLE") -> list[tuple[Decimal | None, bool, bool]]:
+    """Of each: the amount, whether it is too fine, and whether it cannot be."""
     amount = Amount("cell", type_)
-    wrong = amount.wrong(needed=True, rounding=True)
-    [found] = engine.run(
-        f"SELECT {amount.sql(rounding=True)}, {amount.too_fine}, {wrong} FROM (SELECT $double::{type_} AS cell)",
-        {"double": double},
+    cells = f"SELECT unnest($doubles::{type_}[]) AS cell"
+    return engine.run(
+        f"SELECT {amount.sql(rounding=True)}, {amount.too_fine}, {amount.wrong(needed=True, rounding=True)}"
+        f" FROM ({cells})",
+        {"doubles": list(doubles)},
     )
-    return found
 
 
-@given(below_limit | short | neighbours)
-@example(0.0)
-@example(-0.0)
-@example(5e-324)
-@example(-1e-10)
-@example(5e-11)
-@example(1.5e-10)
-@example(1e-24)
-@example(1.5e-24)
-@example(0.1 + 0.2)
-@example(99999.9999999999)
-@example(math.nextafter(1e5, 0))
-@example(-1e5)
-@example(math.nextafter(1e14, 0))
-@settings(deadline=None)
-def test_a_double_means_its_shortest_decimal_whichever_way_it_is_read(double: float) -> None:
-    meant = Decimal(repr(double))
-    places = -min(0, int(meant.normalize().as_tuple().exponent))
-    assert read(double) == (stored(meant), places > PLACES, False)
+@given(st.lists(below_limit | short | neighbours, min_size=1, max_size=60))
+@example(EDGES)
+@settings(deadline=None, max_examples=25)
+def test_a_double_means_its_shortest_decimal_whichever_way_it_is_read(doubles: list[float]) -> None:
+    meant = [Decimal(repr(double)) for double in doubles]
+    places = [-min(0, int(amount.normalize().as_tuple().exponent)) for amount in meant]
+    expected = [(stored(amount), digits > PLACES, False) for amount, digits in zip(meant, places, strict=True)]
+    assert read(*doubles) == expected
 
 
 @pytest.mark.parametrize("double", [math.nan, math.inf, -math.inf, 1e14, -1e14, None])
 def test_a_double_that_is_no_amount_is_wrong(double: float | None) -> None:
-    assert read(double)[2]
+    assert read(double)[0][2]
 
 
 @pytest.mark.parametrize(
     ("single", "meant"), [(0.1, "0.1"), (1e-7, "0.0000001"), (0.0, "0"), (99999.9921875, "99999.99")]
 )
 def test_a_single_means_its_own_shortest_decimal_and_not_that_of_the_double(single: float, meant: str) -> None:
-    assert read(single, "FLOAT") == (Decimal(meant), False, False)
+    assert read(single, type_="FLOAT") == [(Decimal(meant), False, False)]
