@@ -12,7 +12,7 @@ is refused with its file, row and column, and then nothing of it is taken.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Self
@@ -92,8 +92,8 @@ class Focus:
         choice = self.chosen(entries)
         if not choice.windows:
             refuse_runs(choice.entries)
-        shards = [shard for entry in choice.entries for shard in self.shards(entry, ask)]
-        refuse_twins(shards)
+        shards = self.shards(choice, ask)
+        refuse_twins({shard.path: shard for shard in shards}.values())
         bill = self.bill([Layout(shard, ask.grain, ask.tags) for shard in shards], ask.window, choice)
         # What comes from object storage is a copy, and asked for as it was listed.
         if "://" not in self.options.path and fingerprint(self.place.entries()) != question[1]:
@@ -108,20 +108,24 @@ class Focus:
         """The files that count."""
         return choose(entries, lambda entry: self.place.local(entry).read_bytes())
 
-    def shards(self, entry: Entry, ask: Ask) -> Iterable[Shard]:  # noqa: ARG002
-        """A file, opened; in several readings where one row becomes several charges."""
-        return (opened(self.place.local(entry), entry.name),)
+    def shards(self, choice: Choice, ask: Ask) -> list[Shard]:  # noqa: ARG002
+        """The files that count, opened; one of them several times where its rows become several charges."""
+        return [opened(self.place.local(entry), entry.name) for entry in choice.entries]
+
+    def tidied(self, charges: engine.Kept) -> engine.Kept:
+        """The charges as they are stored, from all that were grouped."""
+        return charges
 
     def bill(self, layouts: list[Layout], window: Window, choice: Choice) -> Bill:
         """The charges in the window, summed to the stored grain."""
-        return _bill(layouts, window, choice)
+        return _bill(layouts, window, choice, self.tidied)
 
 
-def _bill(layouts: list[Layout], window: Window, choice: Choice) -> Bill:
+def _bill(layouts: list[Layout], window: Window, choice: Choice, tidied: Callable[[engine.Kept], engine.Kept]) -> Bill:
     if not layouts:
         return Bill(CostTable.of([]), _covered(_months(choice.windows), window), notes=tuple(_said(choice)))
     found = _grouped(layouts, window)
-    grouped = found.table
+    grouped = tidied(found.table)
     billed = engine.run(f"SELECT DISTINCT {dimension('billing_month')} FROM {grouped.name}")
     months = {*_months(choice.windows), *(Month.parse(month) for (month,) in billed)}
     names = engine.run(
@@ -222,8 +226,8 @@ def _table(layouts: list[Layout], window: Window, *, rounding: bool) -> engine.K
 
 def _notes(layouts: list[Layout], uneven: int) -> list[Note]:
     """What the headers and the shape of the rows tell."""
-    versions = sorted({layout.shard.version for layout in layouts})
-    notes = [Note("focus_version", f"FOCUS {', '.join(versions)}, read from the headers")]
+    versions = sorted({layout.shard.version for layout in layouts} - {""})
+    notes = [Note("focus_version", f"FOCUS {', '.join(versions)}, read from the headers")] if versions else []
     if any("EffectiveCost" not in layout.shard.columns for layout in layouts):
         notes.append(Note("no_effective_cost", "the bill has no EffectiveCost; effective repeats billed"))
     spellings = sorted({layout.shard.spelling for layout in layouts} - {""})
