@@ -26,9 +26,11 @@ from exporter.periods import Grain
 BUILTIN: Mapping[str, str] = MappingProxyType(
     {
         "aws_cost_explorer": "exporter.providers.aws_cost_explorer:SPEC",
+        "azure": "exporter.providers.azure:SPEC",
         "demo": "exporter.providers.demo:SPEC",
         "demo_focus": "exporter.providers.demo_focus:SPEC",
         "focus": "exporter.providers.focus:SPEC",
+        "gcp": "exporter.providers.gcp:SPEC",
     }
 )
 """Name in the configuration → where its ProviderSpec is. Imported when a configuration names it."""
