@@ -1,10 +1,14 @@
 """Scopes as people write them, the bills they stand for, and the role that they need."""
 
+import re
 from datetime import date
+from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
+from exporter.costs import Ask
 from exporter.periods import Window
 from exporter.providers.azure import SPEC, AzureOptions
 from exporter.providers.azure_query import pieces, spelled
@@ -121,3 +125,28 @@ def test_a_window_is_cut_between_months_newest_first(first: date, until: date, m
 def test_a_region_is_asked_for_in_the_spellings_that_bills_have() -> None:
     assert spelled("East US") == ("East US", "east us", "eastus")
     assert spelled("eastus") == ("eastus",)
+
+
+def test_the_page_shows_the_policy_of_its_own_configuration() -> None:
+    page = (Path(__file__).parents[2] / "docs/how-to/connect-azure.md").read_text("utf-8")
+    [block] = re.findall(r'```yaml title="cloudspend.yml"\n(.*?)```', page, re.DOTALL)
+    [source] = yaml.safe_load(block)["sources"]
+    options = AzureOptions(scopes=tuple(source["scopes"]), client_id=source["client_id"])
+    assert SPEC.policy
+    assert f"```sh\n{SPEC.policy(options)}\n```" in page
+    assert SPEC.permissions[0] in page
+
+
+def test_the_page_tells_the_price_that_the_plan_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDSPEND_NOW", "2026-03-15T12:00:00Z,frozen")
+    page = (Path(__file__).parents[2] / "docs/how-to/connect-azure.md").read_text("utf-8")
+    firsts = {
+        date(2026, 3, 1): "in the middle",
+        date(2026, 2, 1): "in its first days",
+        date(2025, 2, 1): "the first poll",
+    }
+    for first, words in firsts.items():
+        calls = SPEC.calls(AzureOptions(scopes=(TWO,)), Ask(Window.of_days(first, date(2026, 3, 16))))
+        queries, units = sum(call.times for call in calls), sum(call.times * call.units["qpu"] for call in calls)
+        [row] = [line for line in page.splitlines() if line.startswith("|") and words in line]
+        assert row.endswith(f"| {queries} | {units} |")
