@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from exporter.analysis.finality import Finality, settled_edge, state
 from exporter.costs import CostTable
-from exporter.periods import DAY, Month, day_of, midnight, settled_until
+from exporter.periods import DAY, Month, day_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,13 @@ class Reach:
     """End of the newest charge period billed so far; of a long one, the end of its first day."""
     settled: datetime | None
     """End of the latest settled day that has data; None while no day has settled."""
-    previous_month_closed: bool
-    """Whether every day of the previous UTC month has settled."""
+    previous_month: Finality
+    """How final the last day of the previous UTC month is, and so all of it."""
+
+    @property
+    def previous_month_closed(self) -> bool:
+        """Whether the bill of the previous UTC month is final."""
+        return self.previous_month is Finality.CLOSED
 
     @property
     def latest_day(self) -> date | None:
@@ -39,11 +45,12 @@ def reach(
     settles_after: timedelta,
     estimated: Collection[date] = (),
     answered: datetime | None = None,
+    open_months: Collection[Month] | None = None,
 ) -> Reach | None:
     """How far the charges of one source reach, which were last read at `read`; None where there are none yet.
 
     `answered`: until when the source has said all there is, days without charges among it; None where only a charge
-    proves that its day was billed.
+    proves that its day was billed. `open_months` as in `finality.closed`.
     """
     [(oldest, newest)] = costs.select(
         "min(ChargePeriodStart)",
@@ -54,14 +61,13 @@ def reach(
     if newest is None:
         return None
     newest, oldest = newest.replace(tzinfo=UTC), oldest.replace(tzinfo=UTC)
-    horizon = settled_until(min(now, read), settles_after)
-    first_estimate = min((midnight(day) for day in estimated), default=horizon)
-    settled = min(horizon, first_estimate, max(newest, answered or newest))
-    month = Month.containing(now).previous().window()
+    read = min(now, read)
+    settled = min(settled_edge(read, settles_after, estimated), max(newest, answered or newest))
+    last = day_of(Month.containing(now).window().start - DAY)
     return Reach(
         newest=newest,
         settled=settled if settled > oldest else None,
-        previous_month_closed=min(horizon, first_estimate) >= month.end,
+        previous_month=state(last, read, settles_after, estimated, open_months),
     )
 
 

@@ -17,6 +17,8 @@ class Ask:
     window: Window
     grain: Grain = Grain.DAY
     tags: tuple[str, ...] = ()
+    known: str = ""
+    """`Bill.made_of` of the answer that is stored whole for this very question; empty where none is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,5 +64,9 @@ class Bill:
     accounts: Mapping[str, str] = field(default_factory=dict)
     """Account id → name."""
     notes: tuple[Note, ...] = ()
+    made_of: str = ""
+    """What it was read from, in a word that changes with it; empty where only reading tells."""
+    unchanged: bool = False
+    """Whether it was not read: it would be what `Ask.known` stands for. It then has no costs and covers nothing."""
     rounded: int = 0
     """Amounts that had more than 24 digits behind the point and were rounded half even."""

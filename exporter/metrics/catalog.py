@@ -69,7 +69,8 @@ _SPECS: tuple[Spec, ...] = (
         "cloudspend_previous_month_closed",
         "gauge",
         ("source",),
-        "Whether every day of the previous UTC month is settled (1) or some still move (0).",
+        "Whether the bill of the previous UTC month is final (1) or may still change (0): as the provider says, else"
+        " once read on the 10th day after it or later.",
     ),
     _money("cloudspend_hourly_cost", LINE, "Cost of the latest settled UTC hour, where the source has hours."),
     _money(

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from exporter import log
 from exporter.clock import Clock
-from exporter.costs import Ask, Bill, CostTable, Scope
+from exporter.costs import Ask, Bill, CostTable, Note, Scope
 from exporter.costs.money import add
 from exporter.errors import STORE_ERROR, BadData, SourceError, StoreError, Unavailable
 from exporter.normalise import names
@@ -43,9 +43,16 @@ def poll(source: Source, lake: Lake, state: State, clock: Clock, rivals: Collect
     held = lake.coverage(source.name)
     try:
         # All the history again once the question has changed.
-        asked = schedule.window(source, held if before.stored_as == source.fingerprint else None, now)
+        same = before.stored_as == source.fingerprint
+        asked = schedule.window(source, held if same else None, now, before)
         hours = schedule.hours(now) if source.hours else None
-        bill, change = _fetch_and_store(source, lake, state, clock, asked, hours, rivals)
+        whole = asked == ALWAYS and not hours  # then nothing but the files decides the answer
+        known = lake.made_of(source.name) if whole and same else ""
+        bill, change = _fetch_and_store(
+            source, lake, state, clock, Ask(asked, tags=source.tags, known=known), hours, rivals
+        )
+        bill = _as_before(bill, before) if bill.unchanged else bill
+        lake.mark(source.name, bill.made_of if whole else "")
     except (Exception, SystemExit) as error:  # whatever it is, it must not take the other sources down
         if isinstance(error, MemoryError):
             raise
@@ -62,8 +69,9 @@ def poll(source: Source, lake: Lake, state: State, clock: Clock, rivals: Collect
         seconds=time.monotonic() - began,
         rows=change.rows,
         estimated=bill.estimated,
+        open_months=bill.open_months,
         restated=_restated(source, bill, change, before, held),
-        unattributed=_unattributed(bill),
+        unattributed=before.unattributed if bill.unchanged else _unattributed(bill),
         notes={note.subject: log.masked(note.text) for note in bill.notes},
     )
     state.succeed(source.name, succeeded)
@@ -83,7 +91,7 @@ def backfill(
     began, now = time.monotonic(), clock.now()
     before = state.source(source.name)
     try:
-        bill, change = _fetch_and_store(source, lake, state, clock, window, None, rivals)
+        bill, change = _fetch_and_store(source, lake, state, clock, Ask(window, tags=source.tags), None, rivals)
     except (Exception, SystemExit) as error:
         if isinstance(error, MemoryError):
             raise
@@ -105,7 +113,7 @@ def _fetch_and_store(
     lake: Lake,
     state: State,
     clock: Clock,
-    asked: Window,
+    asked: Ask,
     hours: Window | None,
     rivals: Collection[str],
 ) -> tuple[Bill, Restatement]:
@@ -117,7 +125,9 @@ def _fetch_and_store(
         ledger.answered(ask)
         return bill
 
-    bill = answer(Ask(asked, tags=source.tags))
+    bill = answer(asked)
+    if bill.unchanged:
+        return bill, Restatement(rows=lake.rows(source.name))
     by_hour = answer(Ask(hours, Grain.HOUR, source.tags)) if hours else None
     with _STORING:  # two sources that bill the same account must not slip past each other
         _refuse_second_route(lake, bill, rivals)
@@ -132,6 +142,12 @@ def _fetch_and_store(
         state.count("cloudspend_source_rounded_values_total", source.name, amount=Decimal(bill.rounded))
     state.name_accounts(_account_names(bill))
     return bill, change
+
+
+def _as_before(bill: Bill, before: SourceState) -> Bill:
+    """A bill that was not read again says what it said when it was."""
+    notes = tuple(Note(subject, text) for subject, text in before.notes.items())
+    return replace(bill, estimated=before.estimated, open_months=before.open_months, notes=notes)
 
 
 def _tidied(source: Source, bill: Bill) -> Bill:
@@ -207,6 +223,8 @@ def _restated(
 ) -> dict[str, Decimal]:
     """Currency → by how much days changed that were held, and settled, at the poll before; 0 where none did."""
     unmoved = [(line.currency, Decimal(0)) for line in bill.costs.rows()]
+    if bill.unchanged:
+        unmoved = [(currency, Decimal(0)) for currency in before.restated]
     if before.last_success is None or held is None:
         return _by_currency(unmoved)
     edge = settled_until(before.last_success, source.settles_after)

@@ -91,7 +91,8 @@ def _view(source: Source, remembered: SourceState, lake: Lake, now: datetime, ba
     read = remembered.last_success or now
     # An API that answered for a day without charges has said that there are none; a file has said nothing of it.
     answered = lake.coverage(source.name) if source.spec.history is not None else None
-    reached = reach(days, now, read, source.settles_after, remembered.estimated, answered.end if answered else None)
+    until = answered.end if answered else None
+    reached = reach(days, now, read, source.settles_after, remembered.estimated, until, remembered.open_months)
     if reached is None:
         return None
     hours = lake.read(ALWAYS, Grain.HOUR, [source.name]) if source.hours else None
@@ -139,6 +140,7 @@ def _said(view: SourceView, now: datetime) -> dict[str, Any]:
         "basis": str(view.basis),
         "newest": view.reach.newest.isoformat(),
         "settled": settled.isoformat() if settled else None,
+        "previous_month": str(view.reach.previous_month),
         "ended": ended(view.reach.newest, now),
     }
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
+from exporter.analysis import finality
 from exporter.errors import STORE_ERROR, WORKER_DIED, Throttled, Unavailable
 from exporter.periods import ALWAYS, DAY, Month, Window, day_of, midnight
 from exporter.polling.sources import Source
@@ -15,8 +16,8 @@ _FIRST_RETRY = timedelta(minutes=1)
 _STEP = timedelta(hours=1)
 _SOON = frozenset({Throttled.reason, Unavailable.reason, WORKER_DIED, STORE_ERROR})
 
-REOPENED_UNTIL = 10
-"""Day of the month until which the previous month is read again too: bills close in the first days of a month."""
+OPEN_AT_MOST = timedelta(days=45)
+"""How long after its end a month is read again because its provider does not call it final."""
 
 HOURLY_DAYS = 14
 """UTC days kept by the hour, today included."""
@@ -64,18 +65,28 @@ def hours(now: datetime) -> Window:
     return Window(tomorrow - DAY * HOURLY_DAYS, tomorrow)
 
 
-def window(source: Source, covered: Window | None, now: datetime) -> Window:
+def window(source: Source, covered: Window | None, now: datetime, before: SourceState | None = None) -> Window:
     """What a regular poll asks for: all there may be at first, then everything that may still move.
 
-    That is the open month, the previous one in the first days of a month, and every day that has not settled.
+    That is the month that runs, those before it until they are closed (`finality.closed`), and every day that has not
+    settled. `before` is what is remembered of the source, if anything.
     """
     if source.spec.history is None:
         return ALWAYS
     tomorrow = midnight(day_of(now) + DAY)
     if covered is None:
         return Window(Month.containing(now - source.spec.history).window().start, tomorrow)
-    month = Month.containing(now)
-    since = (month.previous() if now.day <= REOPENED_UNTIL else month).window().start
+    since = _oldest_open(now, before).window().start
     unsettled = midnight(day_of(now - source.settles_after - DAY))
     # Days that went by while nothing was polled are asked for too.
     return Window(min(since, unsettled, midnight(day_of(covered.end)) - DAY), tomorrow)
+
+
+def _oldest_open(now: datetime, before: SourceState | None) -> Month:
+    """The oldest month that is not closed yet, as far as the last reading knows."""
+    running = Month.containing(now)
+    read = before.last_success if before and before.last_success else now
+    told = before.open_months if before else None
+    candidates = [running.previous(), *(told or ())]
+    recent = [month for month in candidates if month < running and now - month.window().end <= OPEN_AT_MOST]
+    return min((month for month in recent if not finality.closed(month, read, told)), default=running)

@@ -22,10 +22,11 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import TypeVar
 
 from exporter.costs import Bill, CostTable, Scope, dimension, engine
 from exporter.costs.model import COSTS, KEYS, NAMES
@@ -38,6 +39,7 @@ from exporter.store.files import make_folder, need_room, storing, sync_file, syn
 _log = logging.getLogger(__name__)
 
 SCHEMA = 1
+_Mark = TypeVar("_Mark")
 _GRACE = 3600  # seconds that a superseded version stays for the readers that started with it
 
 
@@ -58,6 +60,7 @@ class _Manifest:
     generation: int = 0
     months: Mapping[str, _Version] = field(default_factory=dict)
     coverage: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    made_of: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, source: str, grain: Grain) -> Iterator[tuple[Month, str, _Version]]:
         prefix = f"grain={grain}/source={source}/month="
@@ -98,7 +101,8 @@ class Lake:
                 if grain is Grain.DAY:
                     coverage |= self._widened(manifest, source, bill)
                 if changed or coverage != manifest.coverage:
-                    self._commit(_Manifest(manifest.generation + 1, months, coverage))
+                    made_of = _without(manifest.made_of, [source])
+                    self._commit(_Manifest(manifest.generation + 1, months, coverage, made_of))
             self.sweep()
             return Restatement(changes, rows, changed)
 
@@ -119,6 +123,18 @@ class Lake:
         """See `Store.coverage`."""
         edges = self._manifest().coverage.get(source)
         return Window(*map(datetime.fromisoformat, edges)) if edges else None
+
+    def mark(self, source: str, made_of: str) -> None:
+        """Remember what the bill of a source was read from (`Bill.made_of`); the next change forgets it."""
+        with self._writing():
+            manifest = self._manifest()
+            if manifest.made_of.get(source, "") != made_of:
+                marks = _without(manifest.made_of, [source]) | ({source: made_of} if made_of else {})
+                self._commit(replace(manifest, made_of=marks))
+
+    def made_of(self, source: str) -> str:
+        """What the stored bill of a source was read from; empty where that is not known."""
+        return self._manifest().made_of.get(source, "")
 
     def rows(self, source: str) -> int:
         """Rows held for a source, days and hours."""
@@ -148,7 +164,8 @@ class Lake:
             if lost:
                 sources = {key.split("/")[1].partition("=")[2] for key in lost}
                 months = {key: version for key, version in manifest.months.items() if key not in lost}
-                self._commit(_Manifest(manifest.generation + 1, months, manifest.coverage))
+                made_of = _without(manifest.made_of, sources)
+                self._commit(_Manifest(manifest.generation + 1, months, manifest.coverage, made_of))
             else:
                 sources = set()
                 self._publish(manifest)
@@ -180,9 +197,10 @@ class Lake:
             manifest = self._manifest()
             months = {key: version for key, version in manifest.months.items() if f"/source={source}/" not in key}
             rows = sum(version.rows for key, version in manifest.months.items() if key not in months)
-            coverage = {name: edges for name, edges in manifest.coverage.items() if name != source}
+            coverage = _without(manifest.coverage, [source])
             if months != manifest.months or coverage != manifest.coverage:
-                self._commit(_Manifest(manifest.generation + 1, months, coverage))
+                made_of = _without(manifest.made_of, [source])
+                self._commit(_Manifest(manifest.generation + 1, months, coverage, made_of))
             return rows
 
     def copy_to(self, folder: Path) -> None:
@@ -245,6 +263,7 @@ class Lake:
             found["generation"],
             {key: _Version(**version) for key, version in found["months"].items()},
             {source: (edges[0], edges[1]) for source, edges in found["coverage"].items()},
+            found.get("made_of", {}),
         )
 
     def _checked(self, version: _Version) -> Path:
@@ -378,6 +397,10 @@ class Lake:
 def _scan(*files: Path) -> str:
     listed = ", ".join(engine.literal(str(file)) for file in files)
     return f"SELECT {', '.join(NAMES)} FROM read_parquet([{listed}], hive_partitioning = false)"
+
+
+def _without(marks: Mapping[str, _Mark], sources: Collection[str]) -> dict[str, _Mark]:
+    return {name: mark for name, mark in marks.items() if name not in sources}
 
 
 def _digest(path: Path) -> str:

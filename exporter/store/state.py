@@ -19,6 +19,7 @@ from pathlib import Path
 from exporter.costs import Line
 from exporter.costs.money import MONEY, text
 from exporter.errors import StoreError
+from exporter.periods import Month
 from exporter.store.files import keep_reserve, make_folder, refused, storing, use_reserve
 from exporter.store.spending import Spending
 
@@ -95,6 +96,7 @@ _MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (source, month)
     )
     """,
+    "ALTER TABLE sources ADD COLUMN open_months TEXT",  # billing months not final yet; null where nobody says
 )
 """One script per schema version, forward only; the number applied is SQLite's `user_version`."""
 
@@ -130,6 +132,7 @@ class SourceState:
     observed_settling: float | None = None
     """Seconds after their end that recent days kept moving."""
     estimated: frozenset[date] = frozenset()
+    open_months: frozenset[Month] | None = None
     restated: Mapping[str, Decimal] = field(default_factory=dict)
     unattributed: Mapping[str, Decimal] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
@@ -149,6 +152,7 @@ class Success:
     seconds: float
     rows: int
     estimated: frozenset[date] = frozenset()
+    open_months: frozenset[Month] | None = None
     restated: Mapping[str, Decimal] = field(default_factory=dict)
     unattributed: Mapping[str, Decimal] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
@@ -249,13 +253,14 @@ class State(Spending):
                 "UPDATE sources SET attempt_pid = NULL, stored_as = asked_as, last_success = ?, next_due = ?,"
                 " failed_reason = NULL, failed_message = NULL, failed_hint = NULL, failures_in_row = 0,"
                 " poll_seconds = ?, rows = ?,"
-                " estimated = ?, restated = ?, unattributed = ?, notes = ? WHERE source = ?",
+                " estimated = ?, open_months = ?, restated = ?, unattributed = ?, notes = ? WHERE source = ?",
                 (
                     success.at.isoformat(),
                     success.next_due.isoformat(),
                     success.seconds,
                     success.rows,
                     json.dumps(sorted(day.isoformat() for day in success.estimated)),
+                    None if success.open_months is None else json.dumps(sorted(map(str, success.open_months))),
                     _amounts(success.restated),
                     _amounts(success.unattributed),
                     json.dumps(dict(success.notes)),
@@ -445,6 +450,7 @@ def _source(row: sqlite3.Row) -> SourceState:
         folded=row["folded"],
         observed_settling=row["observed_settling"],
         estimated=frozenset(map(date.fromisoformat, json.loads(row["estimated"]))),
+        open_months=frozenset(map(Month.parse, json.loads(row["open_months"]))) if row["open_months"] else None,
         notes=json.loads(row["notes"]),
         **amounts,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from exporter.analysis.finality import Finality
 from exporter.analysis.reach import Reach, common_day, reach
 from exporter.costs import CostTable
 from tests.costs.rows import row
@@ -65,10 +66,12 @@ def test_charges_of_the_future_do_not_reach_into_it() -> None:
     assert found.newest == at("2024-09-11T00:00:00")
 
 
-def test_a_month_is_closed_once_its_last_day_has_settled() -> None:
+def test_a_month_settles_with_its_last_day_and_is_closed_on_the_tenth() -> None:
     table = days("2024-09-01", "2024-10-03")
-    closed = {hour: read(table, hour, TWO_DAYS) for hour in ("2024-10-02T23:59:59", "2024-10-03T00:00:00")}
-    assert [each.previous_month_closed for each in closed.values() if each] == [False, True]
+    hours = ("2024-10-02T23:59:59", "2024-10-03T00:00:00", "2024-10-09T23:59:59", "2024-10-10T00:00:00")
+    reaches = [found for hour in hours if (found := read(table, hour, TWO_DAYS))]
+    assert [str(each.previous_month) for each in reaches] == ["settling", "settled", "settled", "closed"]
+    assert [each.previous_month_closed for each in reaches] == [False, False, False, True]
 
 
 def test_a_day_that_was_read_too_early_has_not_settled_however_late_it_is() -> None:
@@ -94,10 +97,10 @@ def test_no_charges_have_no_reach() -> None:
 
 def test_the_common_day_is_settled_everywhere_and_old_bills_do_not_hold_it_back() -> None:
     now = at("2024-09-20T12:00:00")
-    aws = Reach(at("2024-09-21T00:00:00"), at("2024-09-18T00:00:00"), previous_month_closed=True)
-    azure = Reach(at("2024-09-20T00:00:00"), at("2024-09-16T00:00:00"), previous_month_closed=True)
-    history = Reach(at("2022-01-01T00:00:00"), at("2022-01-01T00:00:00"), previous_month_closed=True)
-    fresh = Reach(at("2024-09-21T00:00:00"), None, previous_month_closed=True)
+    aws = Reach(at("2024-09-21T00:00:00"), at("2024-09-18T00:00:00"), previous_month=Finality.CLOSED)
+    azure = Reach(at("2024-09-20T00:00:00"), at("2024-09-16T00:00:00"), previous_month=Finality.CLOSED)
+    history = Reach(at("2022-01-01T00:00:00"), at("2022-01-01T00:00:00"), previous_month=Finality.CLOSED)
+    fresh = Reach(at("2024-09-21T00:00:00"), None, previous_month=Finality.CLOSED)
     assert common_day([aws, azure, history], now) == date(2024, 9, 15)
     assert common_day([history], now) is None
     assert common_day([aws, fresh], now) is None

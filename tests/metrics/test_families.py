@@ -46,7 +46,10 @@ def test_the_month_rolls_over_by_the_clock(house: House) -> None:
     assert house.shown("cloudspend_month_to_date_cost", "source") == {}
     assert house.shown("cloudspend_previous_month_cost", "source") == {("a",): 6}
     assert house.shown("cloudspend_previous_month_closed", "source") == {("a",): 0}
-    house.now = at("2024-10-03T00:00:00")
+    house.now = at("2024-10-09T23:00:00")
+    house.poll("a")
+    house.now = at("2024-10-10T00:00:00")
+    assert house.shown("cloudspend_previous_month_closed", "source") == {("a",): 0}, "it was not read since"
     house.poll("a")
     assert house.shown("cloudspend_previous_month_closed", "source") == {("a",): 1}
 

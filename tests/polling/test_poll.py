@@ -305,3 +305,69 @@ def test_notes_and_account_names_and_roundings_are_remembered(house: House) -> N
         counted = {counter.name: counter.value for counter in state.counters()}
     assert counted["cloudspend_source_rounded_values_total"] == 3
     assert counted["cloudspend_source_api_requests_total"] == 1
+
+
+def test_a_bill_that_is_unchanged_is_a_reading_like_any_other(house: House) -> None:
+    estimated = frozenset({date(2024, 9, 19)})
+
+    def answer(ask: Ask) -> Bill:
+        if ask.known == "files of monday":
+            return Bill(CostTable.nothing(), (), made_of=ask.known, unchanged=True)
+        costs = CostTable.of([row("2024-09-18", "1"), row("2024-09-19", "2")])
+        said = (Note("moved", "by a day"),)
+        return Bill(costs, (Scope(ask.window),), made_of="files of monday", estimated=estimated, notes=said)
+
+    provider = house.add("a", answer)
+    house.sources["a"] = replace(house.sources["a"], spec=replace(house.sources["a"].spec, history=None))
+    house.poll("a")
+    before = house.lake.generation
+    house.now += 72 * HOUR
+    outcome = house.poll("a")
+    assert isinstance(outcome, Success)
+    assert [ask.known for ask in provider.asked] == ["", "files of monday"]
+    assert (outcome.rows, outcome.restated, outcome.notes) == (2, {"USD": 0}, {"moved": "by a day"})
+    assert outcome.estimated == estimated
+    assert house.lake.generation == before
+    assert house.lake.read(ALWAYS).sum() == 3
+    with house.state() as state:
+        assert state.source("a").last_success == house.now
+    assert house.shown("cloudspend_data_end_timestamp_seconds", "source") == {
+        ("a",): at("2024-09-19T00:00:00").timestamp()
+    }, "the 18th was read late enough now"
+
+
+@pytest.mark.parametrize("lost", ["question", "month", "source", "back-fill"])
+def test_what_the_store_does_not_hold_as_it_was_asked_is_read_again(house: House, lost: str) -> None:
+    def answer(ask: Ask) -> Bill:
+        assert not ask.known
+        costs = CostTable.of([row("2024-08-01", "1"), row("2024-09-18", str(len(provider.asked)))])
+        return Bill(costs.during(ask.window), (Scope(ask.window),), made_of="files")
+
+    provider = house.add("a", answer)
+    house.sources["a"] = replace(house.sources["a"], spec=replace(house.sources["a"].spec, history=None))
+    house.poll("a")
+    if lost == "question":
+        house.sources["a"] = replace(house.sources["a"], tags=("team",))
+    if lost == "month":
+        for path in house.lake.folder.rglob("*2024-08*.parquet"):
+            path.unlink()
+        for path in house.lake.folder.glob("grain=*/*/month=2024-08/bill.parquet"):
+            path.unlink()
+        assert house.lake.repair() == ("a",)
+    if lost == "source":
+        house.lake.forget("a")
+    if lost == "back-fill":  # it brought other figures than those that were stored with the mark
+        house.poll("a", window=Window.of_days(date(2024, 9, 1), date(2024, 10, 1)))
+    assert isinstance(house.poll("a"), Success)
+
+
+def test_months_that_the_provider_calls_open_are_remembered_and_read_again(house: House) -> None:
+    august = frozenset({Month(2024, 8), Month(2024, 9)})
+    provider = house.add("a", full(row("2024-08-05", "1"), row("2024-09-01", "1"), open_months=august))
+    house.poll("a")
+    assert house.shown("cloudspend_previous_month_closed", "source") == {("a",): 0}
+    house.poll("a", full(row("2024-09-01", "1"), open_months=frozenset({Month(2024, 9)})))
+    assert provider.asked[1].window.start == at("2024-08-01T00:00:00")
+    house.poll("a")
+    assert provider.asked[2].window.start == at("2024-09-01T00:00:00")
+    assert house.shown("cloudspend_previous_month_closed", "source") == {("a",): 1}

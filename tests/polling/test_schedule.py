@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from exporter.costs import Ask, Bill
 from exporter.errors import REASONS
-from exporter.periods import ALWAYS, Window, midnight
+from exporter.periods import ALWAYS, Month, Window, midnight
 from exporter.polling import schedule
 from exporter.polling.sources import Source
 from exporter.providers import Meter, Options, Provider, ProviderSpec
@@ -97,12 +97,27 @@ def test_a_bill_in_files_is_always_read_whole() -> None:
 def test_a_later_poll_asks_for_what_may_still_move() -> None:
     covered = Window(datetime(2024, 7, 1, tzinfo=UTC), datetime(2024, 9, 21, tzinfo=UTC))
     assert schedule.window(source(), covered, NOW).start == datetime(2024, 9, 1, tzinfo=UTC)
-    early = datetime(2024, 10, 10, 12, tzinfo=UTC)
-    assert schedule.window(source(), covered.join(Window(early, early)), early).start == datetime(
-        2024, 9, 1, tzinfo=UTC
-    )
-    late = datetime(2024, 10, 11, 12, tzinfo=UTC)
-    assert schedule.window(source(), covered.join(Window(late, late)), late).start == datetime(2024, 10, 1, tzinfo=UTC)
+    covered = covered.join(Window(NOW, datetime(2024, 10, 10, tzinfo=UTC)))
+    closes = datetime(2024, 10, 10, tzinfo=UTC)
+    read = {hours: SourceState("a", last_success=closes + hours * HOUR) for hours in (-1, 0)}
+    starts = {at: schedule.window(source(), covered, closes + 9 * HOUR, state).start for at, state in read.items()}
+    assert starts == {-1: datetime(2024, 9, 1, tzinfo=UTC), 0: datetime(2024, 10, 1, tzinfo=UTC)}
+
+
+def test_a_month_that_the_provider_calls_open_is_read_again_but_not_for_ever() -> None:
+    covered = Window(datetime(2024, 7, 1, tzinfo=UTC), datetime(2024, 10, 20, tzinfo=UTC))
+
+    def start(open_months: set[Month], now: datetime) -> datetime:
+        state = SourceState("a", last_success=now - 8 * HOUR, open_months=frozenset(open_months))
+        return schedule.window(source(), covered, now, state).start
+
+    september, october = Month(2024, 9), Month(2024, 10)
+    assert start({september, october}, datetime(2024, 10, 20, tzinfo=UTC)) == datetime(2024, 9, 1, tzinfo=UTC)
+    assert start({october}, datetime(2024, 10, 4, tzinfo=UTC)) == datetime(2024, 10, 1, tzinfo=UTC)
+    late = datetime(2024, 11, 20, tzinfo=UTC)
+    held = covered.join(Window(late, late))
+    state = SourceState("a", last_success=late - 8 * HOUR, open_months=frozenset({september, Month(2024, 11)}))
+    assert schedule.window(source(), held, late, state).start == datetime(2024, 11, 1, tzinfo=UTC)
 
 
 def test_days_that_went_by_unpolled_are_asked_for_too() -> None:

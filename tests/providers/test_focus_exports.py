@@ -259,6 +259,29 @@ def test_whatever_changes_is_read_again(change: str, tmp_path: Path) -> None:
         assert source.fetch(Ask(ALWAYS, Grain.HOUR)).costs.sum() == 3
 
 
+def test_files_that_are_stored_already_are_not_read_by_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "a.csv", "1")
+    known = fetch(tmp_path).made_of
+    with monkeypatch.context() as blocked:
+        blocked.setattr("exporter.providers.focus.opened", lambda *_: pytest.fail("a file was read again"))
+        again = provider(tmp_path).fetch(Ask(ALWAYS, known=known))
+    assert (again.unchanged, again.covered, again.costs.rows(), again.made_of) == (True, (), [], known)
+    write(tmp_path / "b.csv", "2")
+    read = provider(tmp_path).fetch(Ask(ALWAYS, known=known))
+    assert not read.unchanged
+    assert read.costs.sum() == 3
+    assert read.made_of != known
+
+
+def test_another_version_reads_the_same_files_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "a.csv", "1")
+    known = fetch(tmp_path).made_of
+    monkeypatch.setattr("exporter.providers.focus.__version__", "99.0")
+    assert not provider(tmp_path).fetch(Ask(ALWAYS, known=known)).unchanged
+
+
 def test_a_fingerprint_is_of_the_set_and_not_of_its_order() -> None:
     one, other = Entry("a", 1, "m", 0.0), Entry("b", 1, "m", 0.0)
     assert fingerprint([one, other]) == fingerprint([other, one])

@@ -293,3 +293,18 @@ def test_replacing_twice_equals_replacing_once(
     once = stored(lake, "day", "account")
     assert lake.replace("a", bill(*rows, window=AUTUMN)).changes == {}
     assert stored(lake, "day", "account") == once
+
+
+def test_what_a_bill_was_read_from_is_remembered_until_its_charges_change(lake: Lake) -> None:
+    lake.replace("a", bill(row("2024-09-01", "1")))
+    lake.replace("b", bill(row("2024-09-01", "1", billing_account="2")))
+    assert lake.made_of("a") == ""
+    generation = lake.generation
+    lake.mark("a", "files of monday")
+    lake.mark("b", "files of tuesday")
+    lake.replace("a", bill(row("2024-09-01", "1")))
+    assert (lake.made_of("a"), lake.generation) == ("files of monday", generation), "the charges are the same"
+    lake.replace("a", bill(row("2024-09-01", "2")))
+    assert (lake.made_of("a"), lake.made_of("b")) == ("", "files of tuesday")
+    lake.forget("b")
+    assert lake.made_of("b") == ""
