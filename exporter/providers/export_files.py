@@ -68,11 +68,11 @@ class Native:
         """The first of these canonical names that the file has."""
         return next((name for name in candidates if name in self.names), None)
 
-    def need(self, candidates: Sequence[str], hint: str) -> str:
-        """The same; BadData where it has none of them."""
+    def need(self, candidates: Sequence[str], hint: str, called: str = "") -> str:
+        """The same; BadData where it has none of them, in which the first is `called` as the vendor does."""
         found = self.first(candidates)
         if found is None:
-            raise BadData(f"{self.name}: row 1: no column {candidates[0]}", hint=hint)
+            raise BadData(f"{self.name}: row 1: no column {called or candidates[0]}", hint=hint)
         return found
 
     def cell(self, name: str) -> str:
