@@ -58,11 +58,11 @@ class GcpOptions(Options):
     """Where the export is, and who asks."""
 
     table: str | tuple[str, ...] = Field(
-        description="The export's table, `project.dataset.gcp_billing_export_v1_…`; or a list, one for each billing"
-        " account. Standard, detailed and FOCUS tables are told apart by their columns."
+        description="The export's table, `project.dataset.gcp_billing_export_v1_ACCOUNT`; or a list, one for each"
+        " billing account. Standard, detailed and FOCUS tables are told apart by their columns."
     )
     project: str | None = Field(default=None, description="The project that pays for queries; the table's unless set.")
-    location: str | None = Field(default=None, description="Where the dataset is (`EU`), where BigQuery does not tell.")
+    location: str | None = Field(default=None, description="Where queries run (`EU`); where the table is unless set.")
     credentials_file: LocalPath | None = Field(
         default=None, description="A service account's key file; the default credentials unless set."
     )
@@ -78,6 +78,9 @@ class GcpOptions(Options):
         default=3 * DAY, description="How much older than its usage the partition of a row may be."
     )
     endpoint_url: str | None = Field(default=None, description="Another endpoint of the BigQuery API.")
+    iam_endpoint_url: str | None = Field(
+        default=None, description="Another endpoint of the IAM Credentials API, for `impersonate`."
+    )
     proxy: SecretStr | None = Field(default=None, description="An HTTP proxy's URL; else HTTPS_PROXY.")
     ca_bundle: LocalPath | None = Field(default=None, description="Certificate authorities to trust instead.")
     timeout: Duration = Field(default=timedelta(seconds=60), description="How long a call may go without an answer.")
@@ -127,7 +130,7 @@ class Gcp:
             for table in self.options.tables:
                 export = bigquery.describe(table)
                 statement = export.statement(ask, self.options.partition_slack, self.options.dimensions)
-                answer = bigquery.rows(statement, table)
+                answer = bigquery.rows(statement, export)
                 found.take(table, answer, statement.tags, ask)
         return Bill(
             costs=CostTable.of(found.rows),
@@ -146,7 +149,7 @@ class Gcp:
             for table in self.options.tables:
                 export = bigquery.describe(table)
                 shape[_kind(export)] = dict(sorted(export.fields.items()))
-                for row in bigquery.rows(export.newest(since), table):
+                for row in bigquery.rows(export.newest(since), export):
                     with reading(f"the newest charge of {table}"):
                         newest += [_instant(row["newest"])] if row["newest"] else []
             return Access(
@@ -158,11 +161,9 @@ class Gcp:
             )
 
     def _opened(self) -> BigQuery:
-        return BigQuery(
-            self._connect,
-            self.meter,
-            Limits(self.options.max_bytes, self.options.usd_per_tib, self.options.timeout.total_seconds()),
-        )
+        told = self.options
+        limits = Limits(told.max_bytes, told.usd_per_tib, told.timeout.total_seconds(), told.location)
+        return BigQuery(self._connect, self.meter, limits)
 
     def _where(self) -> str:
         own = str(self.options.credentials_file) if self.options.credentials_file else "the default credentials"
@@ -211,10 +212,14 @@ class Gcp:
             import google.auth
 
             credentials, _ = google.auth.default(scopes=[SCOPE])
-        if self.options.impersonate:
+        if target := self.options.impersonate:
             from google.auth import impersonated_credentials
 
-            credentials = impersonated_credentials.Credentials(credentials, self.options.impersonate, [SCOPE])
+            base = self.options.iam_endpoint_url
+            address = f"{base}/v1/projects/-/serviceAccounts/{target}:generateAccessToken" if base else None
+            credentials = impersonated_credentials.Credentials(
+                credentials, target, [SCOPE], iam_endpoint_override=address
+            )
         return credentials
 
 

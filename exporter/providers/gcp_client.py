@@ -59,6 +59,8 @@ class Limits:
     most_bytes: int
     per_tebibyte: Decimal
     seconds: float
+    location: str | None = None
+    """Where queries run; where the table is unless set."""
 
 
 class BigQuery:
@@ -96,53 +98,57 @@ class BigQuery:
 
         return Export.described(table, self._call("tables.get", f"describing {table}", ask, DESCRIBE))
 
-    def rows(self, statement: Statement, table: str) -> Iterator[Row]:
+    def rows(self, statement: Statement, export: Export) -> Iterator[Row]:
         """The answer to a statement over one table, row by row: column → text."""
+        table = export.name
         question = {
             "statement": statement.sql,
             "parameters": [[p.name, p.type, str(p.value)] for p in statement.parameters],
         }
         identity = self._meter.page({**question, "keep": "job id"}, lambda: _drawn().encode()).decode()
-        kept = self._meter.page({**question, "keep": "job"}, lambda: self._run(statement, table, identity))
+        kept = self._meter.page({**question, "keep": "job"}, lambda: self._run(statement, export, identity))
         with rest.reading(f"the kept job of {table}"):
             job = json.loads(kept)
             destination = job["table"]
         for page in rest.pages(lambda token: self._page(destination, statement, token, table), "", _next_page):
             yield from _rows(page, statement, table)
 
-    def _run(self, statement: Statement, table: str, identity: str) -> bytes:
+    def _run(self, statement: Statement, export: Export, identity: str) -> bytes:
         """Run a statement to its end; where its rows then lie. The last call bears the price: answers are paid for."""
-        doing = f"querying {table}"
-        size = self._call("jobs.dryRun", f"pricing a query of {table}", lambda client: self._priced(client, statement))
+        doing, place = f"querying {export.name}", self._limits.location or export.location
+        pricing = f"pricing a query of {export.name}"
+        size = self._call("jobs.dryRun", pricing, lambda client: self._priced(client, statement, place))
         charge, billed = price(size, self._limits.per_tebibyte)
         if billed > self._limits.most_bytes:
             said = f"{doing} would read {size} bytes, more than `max_bytes` ({self._limits.most_bytes})"
             raise Throttled(said, hint="raise `max_bytes`; the look at all of a long history happens once")
         cost = {"charge": charge, "units": {"bytes": Decimal(billed)}}
         for attempt in range(1, rest.PATIENCE.tries + 1):
-            job = self._submitted(statement, identity, doing, cost)
+            job = self._submitted(statement, identity, place, doing, cost)
             if job.error_result is None:
-                place = job.destination
-                if place is None:
+                rows = job.destination
+                if rows is None:
                     raise BadData(f"{doing}: the job does not say where its rows are")
-                return json.dumps({"job": job.job_id, "table": place.to_api_repr()}).encode()
+                return json.dumps({"job": job.job_id, "table": rows.to_api_repr()}).encode()
             trouble = failed(job.error_result, doing)
             self._rest(attempt, trouble)
             identity = _drawn()  # the id that was kept belongs to a job that failed, which costs nothing
         raise Unavailable(f"{doing}: the job failed again and again")
 
-    def _submitted(self, statement: Statement, identity: str, doing: str, cost: Mapping[str, Any]) -> QueryJob:
+    def _submitted(
+        self, statement: Statement, identity: str, place: str | None, doing: str, cost: Mapping[str, Any]
+    ) -> QueryJob:
         """The job at its end, sent now or found where an earlier try has sent it."""
 
         def send(client: Client) -> QueryJob | None:
             from google.api_core.exceptions import Conflict
 
             with suppress(Conflict):
-                return self._sent(client, statement, identity)
+                return self._sent(client, statement, identity, place)
             return None
 
         def find(client: Client) -> QueryJob:
-            return self._found(client, identity)
+            return self._found(client, identity, place)
 
         job = self._call("jobs.insert", doing, send, **cost) or self._call("jobs.get", doing, find, **cost)
         waited, wait = 0.0, 0.5
@@ -154,23 +160,29 @@ class BigQuery:
             job = self._call("jobs.get", doing, find, **cost)
         return job
 
-    def _priced(self, client: Client, statement: Statement) -> int:
+    def _priced(self, client: Client, statement: Statement, place: str | None) -> int:
         """The bytes that a statement would read."""
-        asked = _configured(statement, dry_run=True)
-        job = client.query(statement.sql, job_config=asked, retry=_ONCE, job_retry=None, timeout=self._limits.seconds)
+        asked, seconds = _configured(statement, dry_run=True), self._limits.seconds
+        job = client.query(
+            statement.sql, job_config=asked, location=place, retry=_ONCE, job_retry=None, timeout=seconds
+        )
         size = job.total_bytes_processed
         if size is None:
             raise BadData("the answer to a dry run does not say how many bytes the query would read")
         return int(size)
 
-    def _sent(self, client: Client, statement: Statement, identity: str) -> QueryJob:
+    def _sent(self, client: Client, statement: Statement, identity: str, place: str | None) -> QueryJob:
         ends = int(RUNS_AT_MOST * 1000)
         asked = _configured(statement, maximum_bytes_billed=self._limits.most_bytes, job_timeout_ms=ends)
         sql, seconds = statement.sql, self._limits.seconds
-        return _told(client.query(sql, job_config=asked, job_id=identity, retry=_ONCE, job_retry=None, timeout=seconds))
+        return _told(
+            client.query(
+                sql, job_config=asked, job_id=identity, location=place, retry=_ONCE, job_retry=None, timeout=seconds
+            )
+        )
 
-    def _found(self, client: Client, identity: str) -> QueryJob:
-        return _told(client.get_job(identity, retry=_ONCE, timeout=self._limits.seconds))
+    def _found(self, client: Client, identity: str, place: str | None) -> QueryJob:
+        return _told(client.get_job(identity, location=place, retry=_ONCE, timeout=self._limits.seconds))
 
     def _page(self, destination: Mapping[str, str], statement: Statement, token: str, table: str) -> Mapping[str, Any]:
         """A page of a job's rows as the API gives it, checked to be one."""

@@ -68,6 +68,8 @@ class Export:
     partition: str | None
     """The column it is partitioned by; None for a view, or a table without."""
     partition_unit: str = "DAY"
+    location: str | None = None
+    """Where it is, and jobs over it with it: a job is found again only by one who says where."""
 
     @classmethod
     def described(cls, name: str, resource: Mapping[str, Any]) -> Export:
@@ -75,10 +77,9 @@ class Export:
         if "fields" not in resource.get("schema", {}):
             raise BadData(f"the description of {name} has no schema")
         fields = dict(_paths(resource["schema"]["fields"]))
-        how = resource.get("timePartitioning")
-        export = cls(
-            name, fields, how and (how.get("field") or INGESTED), (how or {}).get("type", "DAY") if how else "DAY"
-        )
+        how = resource.get("timePartitioning") or {}  # a view has none
+        partition = how.get("field", INGESTED) if how else None
+        export = cls(name, fields, partition, how.get("type", "DAY"), resource.get("location"))
         missing = [path for path in (_FOCUS if export.focus else _NATIVE) if path not in fields]
         if missing:
             hint = (

@@ -330,3 +330,26 @@ def test_calls_are_those_that_a_poll_makes(cloud: GoogleCloud, tmp_path: Path) -
 def test_a_window_before_the_first_row_is_empty(cloud: GoogleCloud, tmp_path: Path) -> None:
     window = Window(at("2020-01-01T00:00"), at("2020-02-01T00:00"))
     assert source(cloud, tmp_path).fetch(Ask(window)).costs.rows() == []
+
+
+def test_another_account_is_acted_as(cloud: GoogleCloud, tmp_path: Path) -> None:
+    other = "reader@acme-pays.iam.gserviceaccount.com"
+    gcp = source(cloud, tmp_path, impersonate=other, iam_endpoint_url=cloud.url)
+    assert gcp.fetch(MARCH).costs.sum() == WHOLE
+    [asked] = cloud.asked("generateAccessToken")
+    assert asked.detail["as"] == f"{other}:generateAccessToken"
+
+
+def test_a_job_in_a_region_is_found_again(tmp_path: Path) -> None:
+    """Outside of the two multi-regions jobs.get must say where."""
+    with standing(*CHARGES, location="europe-west1", running=2) as cloud:
+        assert source(cloud, tmp_path).fetch(MARCH).costs.sum() == WHOLE
+        with pytest.raises(NotReady, match="not found in location US") as caught:
+            source(cloud, tmp_path, location="US").fetch(MARCH)
+        assert "`location`" in (caught.value.hint or "")
+
+
+def test_a_view_is_read_without_partitions(tmp_path: Path) -> None:
+    with standing(*CHARGES, needs_filter=False) as cloud:
+        cloud.warehouse.tables[cloud.standard].view = True
+        assert source(cloud, tmp_path).fetch(MARCH).costs.sum() == WHOLE

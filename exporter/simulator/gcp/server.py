@@ -60,10 +60,12 @@ class GoogleCloud(CloudServer):
         running: int = 0,
         scale: int = 1,
         needs_filter: bool = True,
+        location: str = LOCATION,
     ) -> None:
         super().__init__(clock)
         self.ledger = ledger
         self.page_rows = page_rows
+        self.location = location
         self.running = running
         """How often a new job says RUNNING before it is done."""
         self.jobs: dict[str, Job] = {}
@@ -97,6 +99,8 @@ class GoogleCloud(CloudServer):
         """The method as the API names it, `jobs.dryRun` for a dry run; the account is the project that pays."""
         if request.path == "/token":
             return "token", ""
+        if request.path.endswith(":generateAccessToken"):
+            return "generateAccessToken", ""
         project, _, path = request.path.removeprefix(_API).partition("/")
         if (request.method, path) == ("POST", "jobs"):
             dry = request.json().get("configuration", {}).get("dryRun")
@@ -154,7 +158,10 @@ class GoogleCloud(CloudServer):
         if operation in ("jobs.insert", "jobs.dryRun"):
             document, details = self._submit(request)
             return Reply.json(document), details
+        if operation == "generateAccessToken":
+            return Reply.json(self.tokens.act_as(request.path)), {"as": request.path.rpartition("/")[2]}
         if operation == "jobs.get":
+            self._here(request.query.get("location"))
             job = self._job(parts[-1])
             job.running -= job.running > 0
             return Reply.json(self._described(job)), {"job": job.id}
@@ -170,8 +177,10 @@ class GoogleCloud(CloudServer):
         reference, configuration = body["jobReference"], body["configuration"]
         query, dry = configuration["query"], bool(configuration.get("dryRun"))
         identity = reference["jobId"]
+        if "location" in reference:
+            self._here(reference["location"])
         if identity in self.jobs:
-            raise Trouble(409, "duplicate", f"Already Exists: Job {PROJECT}:{LOCATION}.{identity}")
+            raise Trouble(409, "duplicate", f"Already Exists: Job {PROJECT}:{self.location}.{identity}")
         most = int(query["maximumBytesBilled"]) if "maximumBytesBilled" in query else None
         result = Result()
         try:
@@ -189,9 +198,14 @@ class GoogleCloud(CloudServer):
             self.jobs[identity] = job
         return self._described(job), details
 
+    def _here(self, location: str | None) -> None:
+        """A job is looked for where the caller says it is; in the two multi-regions also where he says nothing."""
+        if (location or self.location) != self.location or (location is None and self.location not in ("EU", "US")):
+            raise Trouble(404, "notFound", f"Not found: it was not found in location {location or 'US'}")
+
     def _job(self, identity: str) -> Job:
         if identity not in self.jobs:
-            raise Trouble(404, "notFound", f"Not found: Job {PROJECT}:{LOCATION}.{identity}")
+            raise Trouble(404, "notFound", f"Not found: Job {PROJECT}:{self.location}.{identity}")
         return self.jobs[identity]
 
     def _described(self, job: Job) -> dict[str, Any]:
@@ -204,8 +218,8 @@ class GoogleCloud(CloudServer):
         statistics = {"totalBytesProcessed": processed, "totalBytesBilled": str(job.result.billed)}
         return {
             "kind": "bigquery#job",
-            "id": f"{PROJECT}:{LOCATION}.{job.id}",
-            "jobReference": {"projectId": PROJECT, "jobId": job.id, "location": LOCATION},
+            "id": f"{PROJECT}:{self.location}.{job.id}",
+            "jobReference": {"projectId": PROJECT, "jobId": job.id, "location": self.location},
             "configuration": {"jobType": "QUERY", "query": {"destinationTable": destination}},
             "status": status,
             "statistics": {"totalBytesProcessed": processed, "query": {**statistics, "statementType": "SELECT"}},
@@ -226,7 +240,7 @@ class GoogleCloud(CloudServer):
     def _results(self, job: Job, request: Request) -> dict[str, Any]:
         if job.trouble:
             raise job.trouble
-        reference = {"projectId": PROJECT, "jobId": job.id, "location": LOCATION}
+        reference = {"projectId": PROJECT, "jobId": job.id, "location": self.location}
         found: dict[str, Any] = {"jobReference": reference, "jobComplete": not job.running}
         if job.running:
             job.running -= 1
@@ -243,7 +257,7 @@ class GoogleCloud(CloudServer):
             raise Trouble(404, "notFound", f"Not found: Dataset {project}:{dataset}")
         if operation == "datasets.get":
             reference = {"projectId": project, "datasetId": dataset}
-            return Reply.json({"kind": "bigquery#dataset", "datasetReference": reference, "location": LOCATION})
+            return Reply.json({"kind": "bigquery#dataset", "datasetReference": reference, "location": self.location})
         if operation == "tables.list":
             listed = [{"tableReference": _reference(name), "type": "TABLE"} for name in here]
             return Reply.json({"kind": "bigquery#tableList", "tables": listed, "totalItems": len(listed)})
@@ -251,15 +265,16 @@ class GoogleCloud(CloudServer):
         if name not in self.warehouse.tables:
             raise Trouble(404, "notFound", f"Not found: Table {project}:{dataset}.{parts[-1]}")
         table = self.warehouse.tables[name]
+        partitioning = {"type": "DAY", "requirePartitionFilter": table.needs_filter}
         return Reply.json(
             {
                 "kind": "bigquery#table",
                 "tableReference": _reference(name),
-                "type": "TABLE",
+                "type": "VIEW" if table.view else "TABLE",
                 "schema": {"fields": table.fields},
-                "timePartitioning": {"type": "DAY", "requirePartitionFilter": table.needs_filter},
-                "location": LOCATION,
+                "location": self.location,
             }
+            | ({} if table.view else {"timePartitioning": partitioning})
         )
 
 

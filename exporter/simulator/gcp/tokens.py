@@ -10,6 +10,7 @@ import base64
 import json
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -63,10 +64,12 @@ class Tokens:
             raise Unauthorised(
                 "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe"
             )
-        self.given += 1
-        token = f"simulated-{self.given}"
-        self._good.add(token)
-        return {"access_token": token, "expires_in": _LIFE, "token_type": "Bearer"}
+        return {"access_token": self._new(), "expires_in": _LIFE, "token_type": "Bearer"}
+
+    def act_as(self, path: str) -> dict[str, object]:
+        """A token of another account, as the IAM Credentials API gives it."""
+        expires = datetime.now(UTC) + timedelta(seconds=_LIFE)
+        return {"accessToken": self._new(), "expireTime": f"{expires:%Y-%m-%dT%H:%M:%SZ}", "name": path}
 
     def good(self, authorization: str) -> bool:
         """Whether a request bears a token that was given and not revoked."""
@@ -75,6 +78,12 @@ class Tokens:
     def revoke(self) -> None:
         """All tokens that were given are good no more."""
         self._good.clear()
+
+    def _new(self) -> str:
+        self.given += 1
+        token = f"simulated-{self.given}"
+        self._good.add(token)
+        return token
 
     def _claims(self, assertion: str) -> Mapping[str, Any]:
         from cryptography.exceptions import InvalidSignature

@@ -71,6 +71,8 @@ class Table:
     rows: Callable[[], Iterable[Stored]] | None
     """What it holds, until it is asked for the first time."""
     sizes: dict[datetime, dict[str, int]] = field(default_factory=dict)
+    view: bool = False
+    """Described as a view: without partitions."""
 
 
 @dataclass(frozen=True, slots=True)
