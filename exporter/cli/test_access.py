@@ -147,7 +147,7 @@ def _tried(source: Source, paths: Paths, clock: Clock) -> Finding:
         now = clock.now()
         before = state.source(source.name)
         covered = Lake(paths.lake).coverage(source.name) if before.stored_as == source.fingerprint else None
-        ask = Ask(schedule.window(source, covered, now), tags=source.tags)
+        ask = Ask(schedule.window(source, covered, now, before), tags=source.tags)
         price = plan.price(source, [ask], state.answers(source.name, source.fingerprint))
         month = state.usd_spent(Month.containing(now), source.name)
     return Finding(source, price.usd or ZERO, month, access, failed)

@@ -21,7 +21,7 @@ from exporter.polling.budget import Purse
 from exporter.polling.sources import Source
 from exporter.providers import Call
 from exporter.store.spending import USD, Answer
-from exporter.store.state import State
+from exporter.store.state import SourceState, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +62,23 @@ class Poll(NamedTuple):
     asks: tuple[Ask, ...]
 
 
-def polls(source: Source, first: datetime, covered: Window | None, until: datetime) -> Iterator[Poll]:
+def polls(
+    source: Source, first: datetime, covered: Window | None, until: datetime, before: SourceState | None = None
+) -> Iterator[Poll]:
     """The regular polls of a source from `first` on, before `until`, each at its time and none failing.
 
     `covered` is what the store holds for the question as it is now; None: the first poll asks for all the history.
+    `before` is what is remembered of the poll before the first. Months to come are taken to close as months do.
     """
     at = first
     while at < until:
-        asked = schedule.window(source, covered, at)
+        asked = schedule.window(source, covered, at, before)
         asks = [Ask(asked, tags=source.tags)]
         if source.hours:
             asks.append(Ask(schedule.hours(at), Grain.HOUR, source.tags))
         yield Poll(at, tuple(asks))
         covered = asked if covered is None else covered.join(asked)
+        before = SourceState(source.name, last_success=at)
         at = schedule.after_success(source, at)
 
 
@@ -103,8 +107,9 @@ def next_due(source: Source, state: State, now: datetime, covered: Window | None
     if not source.caps:
         return regular
     month, end = Month.containing(now), budget.month_end(now)
+    polled = SourceState(source.name, last_success=now)
     answers = state.answers(source.name, source.fingerprint)
-    ahead = [each.usd for _, each in priced(source, polls(source, regular, covered, end), answers)]
+    ahead = [each.usd for _, each in priced(source, polls(source, regular, covered, end, polled), answers)]
     if not ahead:
         return regular
     rest = add(*ahead)
