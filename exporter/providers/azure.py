@@ -22,7 +22,7 @@ from pydantic import Field, field_validator
 from exporter.clock import Clock
 from exporter.costs import NONE, UNKNOWN, Ask, Bill, ChargeCategory, Note, Scope
 from exporter.costs.money import PLACES, stored
-from exporter.errors import BadData
+from exporter.errors import BadData, SourceError
 from exporter.periods import DAY, HOUR, Window
 from exporter.providers import Access, Call, Meter, ProviderSpec
 from exporter.providers import azure_scopes as scopes_
@@ -33,6 +33,7 @@ from exporter.providers.azure_query import (
     LOCATION,
     SERVICE,
     SUBSCRIPTION,
+    SUBSCRIPTION_NAME,
     USAGE_LIKE,
     ChargeType,
     Cut,
@@ -72,6 +73,7 @@ class AzureOptions(AzureLogin):
     accounts_expected: int = Field(
         default=1, ge=1, description="How many subscriptions of a scope `cloudspend plan` reckons with, for `each`."
     )
+    names: bool = Field(default=True, description="Ask for the names of subscriptions: one small query a scope.")
     dimensions: tuple[Literal["resource_group", "meter_category", "meter_subcategory", "resource_type"], ...] = Field(
         default=(), max_length=1, description="One more dimension, kept as a tag of that name instead of the region."
     )
@@ -112,6 +114,8 @@ class _Reading:
         self.tag, self.cut = third or ("", LOCATION)
         self.joint = third is None
         self.costs, self.overview = Tally(), Tally()
+        self.names: dict[str, str] = {}
+        self.nameless: list[str] = []
         self.empty: list[str] = []
         self.strange: set[str] = set()
         self.rounded = 0
@@ -186,6 +190,16 @@ class _Reading:
         self.rounded += isinstance(exponent, int) and -exponent > PLACES
         return stored(line.amount)
 
+    def name(self, scope: BillingScope, window: Window) -> None:
+        """Learn how subscriptions are called. The bill is whole without."""
+        question = Question(scope.path, Dataset.ACTUAL, _last_days(window), (SUBSCRIPTION, SUBSCRIPTION_NAME))
+        try:
+            self.names |= {
+                id.lower(): name for id, name in (line.words for line in self.asking.lines(question)) if name
+            }
+        except SourceError as error:
+            self.nameless.append(error.message)
+
     def bill(self, asked: Window, kept: Window | None) -> Bill:
         """The whole answer."""
         amortized = self.options.amortized
@@ -196,6 +210,7 @@ class _Reading:
             covered=(Scope(kept),) if kept else (),
             by_account=None if joint else overview,
             totals=overview,
+            accounts=self.names,
             notes=tuple(self._notes(asked, kept)),
             rounded=self.rounded,
         )
@@ -208,6 +223,8 @@ class _Reading:
             where = ", ".join(self.empty)
             why = "a sponsored subscription (quotaId Sponsored_2016-01-01) answers so: bill it with azure_sponsorship"
             yield Note("no_charges", f"{where} answered without a single charge; {why}")
+        if self.nameless:
+            yield Note("account_names", f"subscriptions are without names: {'; '.join(self.nameless)}")
         if self.strange:
             words = ", ".join(map(repr, sorted(self.strange)))
             yield Note("unknown_charge_type", f"{words} is kept as Adjustment")
@@ -232,16 +249,18 @@ class Azure:
             if shown:
                 for scope in self.options.billing_scopes:
                     answer.scope(scope, days_of(shown))
+                    if self.options.names:
+                        answer.name(scope, days_of(shown))
             return answer.bill(ask.window, kept)
 
     def access(self) -> Access:
         """One query about the last days for each scope."""
-        until = _answered(self._clock).end
+        recent = _last_days(_answered(self._clock))
         newest: list[date] = []
         columns: dict[str, str] = {}
         with asking(self.options, self.meter) as azure, reading("Azure's costs"):
             for scope in self.options.billing_scopes:
-                question = Question(scope.path, Dataset.ACTUAL, Window(until - 7 * DAY, until), _OVERVIEW)
+                question = Question(scope.path, Dataset.ACTUAL, recent, _OVERVIEW)
                 for page in azure.pages(question):
                     newest += (line.day for line in page.lines)
                     columns |= page.columns
@@ -252,6 +271,10 @@ class Azure:
             newest=max(newest, default=None),
             shape={"columns": columns},
         )
+
+
+def _last_days(window: Window) -> Window:
+    return Window(max(window.start, window.end - 7 * DAY), window.end)
 
 
 def _answered(clock: Clock | None) -> Window:
@@ -269,10 +292,14 @@ def _calls(options: AzureOptions, ask: Ask) -> tuple[Call, ...]:
     each = options.accounts_expected if options.accounts == "each" else 1
     questions = sum(1 + cuts * (each if scope.wide else 1) for scope in options.billing_scopes)
     months = Counter(len(list(piece.months())) for piece in pieces(days_of(shown)))
-    return tuple(
+    calls = tuple(
         Call(operation=OPERATION, times=questions * len(options.datasets) * n, units={"qpu": Decimal(qpu)})
         for qpu, n in months.items()
     )
+    if not options.names:
+        return calls
+    qpu = Decimal(len(list(_last_days(days_of(shown)).months())))
+    return (*calls, Call(operation=OPERATION, times=len(options.scopes), units={"qpu": qpu}, optional=True))
 
 
 def _routes(options: AzureOptions) -> tuple[str, ...]:

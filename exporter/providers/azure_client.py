@@ -126,7 +126,9 @@ def asking(login: AzureLogin, meter: Meter) -> Iterator[Asking]:
     cloud = AzureClouds[_CLOUDS[login.cloud][0]]
     endpoint = login.endpoint_url or get_arm_endpoints(cloud)["resource_manager"]
     try:
-        with CostManagementClient(credential, endpoint, cloud_setting=cloud, redirect_max=0, **network) as client:
+        with CostManagementClient(
+            credential, endpoint, cloud_setting=cloud, permit_redirects=False, **network
+        ) as client:
             yield Asking(client, endpoint, meter)
     finally:
         close = getattr(credential, "close", None)

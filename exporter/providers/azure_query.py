@@ -35,7 +35,8 @@ class Cut(NamedTuple):
 
 
 SERVICE, LOCATION = Cut("ServiceName"), Cut("ResourceLocation")
-CHARGE_TYPE, SUBSCRIPTION = Cut("ChargeType"), Cut("SubscriptionId")
+CHARGE_TYPE = Cut("ChargeType")
+SUBSCRIPTION, SUBSCRIPTION_NAME = Cut("SubscriptionId"), Cut("SubscriptionName")
 
 DIMENSIONS: Mapping[str, Cut] = {
     "resource_group": Cut("ResourceGroup"),

@@ -62,6 +62,7 @@ class House:
             "endpoint_url": self.cloud.url,
             "authority_url": self.cloud.url,
             "ca_bundle": str(self.ca),
+            "names": False,
             **options,
         }
 
@@ -96,14 +97,15 @@ def words(notes: Iterable[Any]) -> dict[str, str]:
 
 
 @contextmanager
-def opened_house(folder: Path, monkeypatch: pytest.MonkeyPatch, now: datetime = NOW, **cloud: Any) -> Iterator[House]:
-    """A house over the estate as it is at `now`. Nobody sleeps: waiting moves the cloud's clock."""
+def opened_house(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, now: datetime = NOW, months: int = 13, **cloud: Any
+) -> Iterator[House]:
+    """A house over the estate as it is at `now`, so many months old. Nobody sleeps: waiting moves the cloud's clock."""
     tls, authority = server_tls()
     ca = folder / "ca.pem"
     ca.write_bytes(authority)
     groups = {"all-of-it": {FIRST, SECOND, THIRD}, "12345678": {FIRST, SECOND, THIRD}}
-    ledger = cloud.pop("ledger", None) or estate(7, now)
-    with AzureCloud(ledger, Clock(frozen=now), tls, groups=groups, **cloud) as azure:
+    with AzureCloud(estate(7, now, months), Clock(frozen=now), tls, groups=groups, **cloud) as azure:
         house = House(azure, ca, [])
 
         def rest_for(seconds: float) -> None:

@@ -16,6 +16,7 @@ from exporter.errors import BadData
 from exporter.periods import DAY, Window, midnight
 from exporter.providers.azure import SPEC, Azure, AzureOptions
 from exporter.providers.azure_query import USAGE_LIKE
+from exporter.simulator.azure import estate
 from exporter.simulator.azure.estate import ACCOUNTS, FIRST, SECOND, THIRD
 from exporter.simulator.ledger import Charge, Ledger
 from exporter.simulator.server import Fault
@@ -25,7 +26,7 @@ from tests.providers.azure_house import BILLING, GROUP, NOW, RECENT, House, open
 
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    with opened_house(tmp_path, monkeypatch) as house:
+    with opened_house(tmp_path, monkeypatch, months=2) as house:
         yield house
 
 
@@ -46,7 +47,9 @@ class TestWide(TestContract):
     @pytest.fixture
     def subject(self, house: House, monkeypatch: pytest.MonkeyPatch) -> Subject:
         monkeypatch.setenv("CLOUDSPEND_NOW", f"{NOW:%Y-%m-%dT%H:%M:%SZ},frozen")
-        return Subject.asked(SPEC, house.settings(BILLING), date(2026, 2, 10), date(2026, 2, 25), date(2026, 3, 10))
+        return Subject.asked(
+            SPEC, house.settings(BILLING, names=True), date(2026, 2, 10), date(2026, 2, 25), date(2026, 3, 10)
+        )
 
 
 @pytest.mark.parametrize("cost", [Cost.BILLED, Cost.EFFECTIVE])
@@ -316,6 +319,7 @@ def test_charge_types_are_known_in_any_case(house: House) -> None:
 
 
 def test_what_azure_no_longer_keeps_is_left_out_and_said(house: House) -> None:
+    house.cloud.ledger = estate(7, NOW)
     window = Window.of_days(date(2024, 1, 1), date(2026, 3, 16))
     bill = house.bill(THIRD, window=window)
     kept = Window.of_days(date(2025, 2, 1), date(2026, 3, 16))
@@ -367,6 +371,7 @@ def test_the_queries_made_are_those_that_are_planned(house: House, monkeypatch: 
     monkeypatch.setenv("CLOUDSPEND_NOW", f"{NOW:%Y-%m-%dT%H:%M:%SZ},frozen")
     asks: list[tuple[Ask, dict[str, Any]]] = [
         (Ask(RECENT), {}),
+        (Ask(RECENT), {"names": True}),
         (Ask(RECENT), {"scopes": [GROUP, FIRST], "accounts": "each", "accounts_expected": 3}),
         (Ask(RECENT, tags=("team",)), {"regions": ["eastus", "westeurope"]}),
         (Ask(Window.of_days(date(2024, 1, 1), date(2026, 3, 16))), {"amortized": False}),
@@ -394,3 +399,16 @@ def test_access_says_who_asks_and_what_came(house: House) -> None:
 def test_the_query_shares_no_quota_with_clients_without_a_type(house: House) -> None:
     house.bill(FIRST)
     assert {call.detail["client_type"] for call in house.cloud.asked("query")} == {"cloudspend"}
+
+
+def test_subscriptions_have_their_names(house: House) -> None:
+    assert house.bill(GROUP, names=True).accounts == ACCOUNTS
+    assert house.bill(SECOND, names=True).accounts == {SECOND: ACCOUNTS[SECOND]}
+
+
+def test_a_bill_is_whole_without_names_and_says_that_they_are_missing(house: House) -> None:
+    house.cloud.inject(Fault("error", operation="query", status=400, after=4))
+    bill = house.bill(FIRST, names=True)
+    assert sums(bill.costs) == house.charged(lambda c: (c.currency,), FIRST)
+    assert bill.accounts == {}
+    assert "answered 400" in words(bill.notes)["account_names"]

@@ -30,7 +30,7 @@ TRIES = 4
 
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    with opened_house(tmp_path, monkeypatch) as house:
+    with opened_house(tmp_path, monkeypatch, months=2) as house:
         yield house
 
 
@@ -48,6 +48,7 @@ LASTING = [
     (Fault("error", times=None, status=400, code="BadRequest"), BadData, 1, "BadRequest"),
     (Fault("error", times=None, status=404, code="SubscriptionNotFound"), Unavailable, 1, "check `scopes`"),
     (Fault("error", times=None, status=302), Unavailable, 1, "302"),
+    (Fault("error", times=None, status=307, headers={"Location": "https://elsewhere.example/"}), Unavailable, 1, "307"),
     (Fault("denied", times=None), AccessDenied, 1, "RBACAccessDenied"),
     (Fault("expired", times=None), AccessDenied, 1, "ExpiredAuthenticationToken"),
 ]

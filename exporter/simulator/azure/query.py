@@ -85,15 +85,20 @@ class Query:
             *({"name": name, "type": types.get(name, "String")} for name in names),
         ]
 
-    def rows(self, charges: Iterable[Charge]) -> list[list[object]]:
-        """The answer's rows, in the order of `columns`."""
+    def rows(self, charges: Iterable[Charge], names: Mapping[str, str]) -> list[list[object]]:
+        """The answer's rows, in the order of `columns`. `names` are those of the subscriptions."""
         sums: dict[tuple[object, ...], Decimal] = {}
         for charge in charges:
             if not self._has(charge) or not _matches(self.filter, charge):
                 continue
             key: list[object] = [int(f"{charge.start:%Y%m%d}")] if self.daily else []
             for kind, name in self.cuts:
-                key += [name.lower(), charge.tags.get(name) or None] if kind == "TagKey" else [dimension(charge, name)]
+                if kind == "TagKey":
+                    key += [name.lower(), charge.tags.get(name) or None]
+                elif name == "SubscriptionName":
+                    key.append(names.get(charge.account, ""))
+                else:
+                    key.append(dimension(charge, name))
             amount = charge.amortised if self.dataset == "AmortizedCost" else charge.billed
             group = (*key, charge.currency)
             sums[group] = add(sums.get(group, Decimal(0)), amount)

@@ -145,7 +145,7 @@ class AzureCloud(CloudServer):
         if charges is None:
             return Reply(204, headers=headers), detail
         try:
-            rows = query.rows(charges)
+            rows = query.rows(charges, self.ledger.accounts)
         except InvalidQuery as error:
             raise Refused(_error("BadRequest", f"Invalid query definition: {error}.", 400)) from None
         at = self._first_row(request) + skip * self.page_rows
