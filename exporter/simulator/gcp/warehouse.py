@@ -241,7 +241,7 @@ def _fields(tree: exp.Query) -> set[str]:
 
 
 def _path(column: Any) -> str:
-    return ".".join(part.name.lower() for part in column.find_all(exp.Identifier, bfs=False))
+    return ".".join(part.name.lower() for part in column.parts)
 
 
 def _duck(column: Field) -> str:
