@@ -7,16 +7,29 @@ import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from exporter.errors import BadData
+from exporter.costs import engine
+from exporter.errors import BadData, StoreError
+from exporter.periods import ALWAYS, Grain
+from exporter.providers.focus_columns import Layout
 from exporter.providers.focus_files import Shard, records
 
 _CHUNK = 1 << 20
 
 
 def refuse_twins(shards: Iterable[Shard]) -> None:
-    """BadData where two files in one folder hold the same bytes, packed or not. Bills without rows may."""
+    """BadData where two files in one folder hold the same bytes, packed or not, or a CSV the charges of a Parquet file.
+
+    Bills without rows may.
+    """
+    shards = tuple(shards)
+    for one, other in _namesakes(shards):
+        if (told := _told(one)) and told == _told(other):
+            raise BadData(
+                f"{one.name} and {other.name} hold the same charges, and would be counted twice",
+                hint="keep one of the two",
+            )
     for one, other in _suspects(shards):
         if _same(one.path, other.path) and _has_rows(one):
             raise BadData(
@@ -39,6 +52,29 @@ def _suspects(shards: Iterable[Shard]) -> Iterator[tuple[Shard, Shard]]:
         alike.setdefault((folder, stem), []).append(shard)
     for group in alike.values():
         yield from itertools.combinations(group, 2)
+
+
+def _namesakes(shards: Iterable[Shard]) -> Iterator[tuple[Shard, Shard]]:
+    """A Parquet file and a CSV of one name without its endings, in one folder: `bill.parquet` and `bill.csv`."""
+    called: dict[str, list[Shard]] = {}
+    for shard in shards:
+        called.setdefault(shard.name.removesuffix(".gz").removesuffix(".csv").removesuffix(".parquet"), []).append(
+            shard
+        )
+    for group in called.values():
+        yield from ((one, other) for one, other in itertools.combinations(group, 2) if one.parquet != other.parquet)
+
+
+def _told(shard: Shard) -> list[tuple[Any, ...]]:
+    """Rows and billed cost by billing month, account and currency; nothing where it cannot be read."""
+    try:
+        charges = Layout(shard, Grain.DAY, ()).select(ALWAYS, rounding=False)
+        return engine.run(
+            "SELECT BillingPeriodStart, SubAccountId, BillingCurrency, sum(BilledCost), sum(RowCount)"
+            f" FROM ({charges}) GROUP BY ALL ORDER BY ALL"
+        )
+    except StoreError:
+        return []
 
 
 def _unpacked(path: Path) -> int:

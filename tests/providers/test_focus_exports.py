@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,16 @@ def test_copies_of_a_parquet_file_are_refused_too(tmp_path: Path) -> None:
     (tmp_path / "b.parquet").write_bytes((tmp_path / "a.parquet").read_bytes())
     with pytest.raises(BadData, match=r"a\.parquet and .*b\.parquet hold the same bytes"):
         fetch(tmp_path)
+
+
+def test_a_csv_beside_a_parquet_file_of_its_name_is_a_copy_where_it_tells_the_same(tmp_path: Path) -> None:
+    given = write(tmp_path / "bill.csv", "1.25", "0.1", "-3E-7")
+    parquet = tmp_path / "bill.parquet"
+    engine.run(f"COPY (FROM read_csv('{given}', header = true)) TO '{parquet}' (FORMAT parquet)")
+    with pytest.raises(BadData, match=r"bill\.csv and .*bill\.parquet hold the same charges"):
+        fetch(tmp_path)
+    write(tmp_path / "bill.csv", "1.25", "0.2")
+    assert fetch(tmp_path).costs.sum() == Decimal("2.7999997"), "another bill of the same name is none"
 
 
 def test_files_of_one_size_and_headers_without_rows_are_no_copies(tmp_path: Path) -> None:
