@@ -26,7 +26,10 @@ from exporter.periods import Grain
 BUILTIN: Mapping[str, str] = MappingProxyType(
     {
         "aws_cost_explorer": "exporter.providers.aws_cost_explorer:SPEC",
+        "aws_export": "exporter.providers.aws_export:SPEC",
         "azure": "exporter.providers.azure:SPEC",
+        "azure_export": "exporter.providers.azure_export:SPEC",
+        "azure_sponsorship": "exporter.providers.azure_sponsorship:SPEC",
         "demo": "exporter.providers.demo:SPEC",
         "demo_focus": "exporter.providers.demo_focus:SPEC",
         "focus": "exporter.providers.focus:SPEC",

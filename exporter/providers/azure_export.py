@@ -42,7 +42,7 @@ class AzureExportOptions(Options):
     """Where the exports are: `path` to one of FOCUS, or `actual`, best with `amortized` beside it."""
 
     path: PathPattern | None = Field(
-        default=None, description="An export of FOCUS costs: a folder, or `az://container/folder`, `abfss://…`."
+        default=None, description="An export of FOCUS costs: a folder, or its address, `az://container/folder`."
     )
     actual: PathPattern | None = Field(default=None, description="An export of actual costs: what is billed.")
     amortized: PathPattern | None = Field(

@@ -65,6 +65,14 @@ PATIENCE = Patience()
 """The patience of `get_json` unless told; tests put one here that does not sleep."""
 
 
+class Redirected(Unavailable):
+    """The address sends elsewhere: it has moved, or wants a login."""
+
+
+class WebPage(BadData):
+    """A page for people came where JSON was asked for."""
+
+
 def get_json(
     url: str,
     shape: type[Shape],
@@ -212,7 +220,8 @@ class _Call:
         try:
             return json.loads(body, parse_float=Decimal, parse_int=int, parse_constant=_no_number)
         except (ValueError, ArithmeticError, RecursionError):
-            problem = BadData(f"the answer of {self} is not JSON; {self._begins(body)}")
+            kind = WebPage if body.lstrip().startswith(b"<") else BadData
+        problem = kind(f"the answer of {self} is not JSON; {self._begins(body)}")
         raise problem  # out here, where no traceback drags the body along
 
     def _authorise(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -233,7 +242,8 @@ class _Call:
         if status in _PASSING:
             return _Failure(Unavailable(said, retry_after=rest), passing=True)
         if 300 <= status < 400 or status in (404, 410):
-            return _Failure(Unavailable(said, hint="check `url`; an expired login may redirect too"))
+            kind = Redirected if status < 400 else Unavailable
+            return _Failure(kind(said, hint="check `url`; an expired login may redirect too"))
         return _Failure(Unavailable(said) if status >= 500 else BadData(said))
 
     def _broken(self, error: requests.RequestException, body: bytes) -> _Failure:

@@ -34,6 +34,9 @@ ELSEWHERE = {
     "gcp": "tests/providers/test_gcp_bill.py",
     "azure": "tests/providers/test_azure.py",
     "aws_cost_explorer": "tests/providers/test_aws_cost_explorer.py",
+    "aws_export": "tests/providers/test_aws_export.py",
+    "azure_export": "tests/providers/test_azure_export.py",
+    "azure_sponsorship": "tests/providers/test_azure_sponsorship.py",
 }
 """Providers that inherit the contract in a file of their own: they speak to a simulated cloud."""
 
