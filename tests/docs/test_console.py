@@ -21,6 +21,7 @@ PAGES = (
     "docs/explanation/why-gauges.md",
     "docs/how-to/backfill.md",
     "docs/how-to/import-focus.md",
+    "docs/how-to/keep-the-price-down.md",
 )
 HOME = "/srv/cloudspend"
 """The folder that pages speak of, in place of the one that the test works in."""
