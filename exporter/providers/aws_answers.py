@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -13,6 +13,9 @@ from exporter.providers.aws_plan import METRICS, Question
 from exporter.providers.aws_words import CATEGORIES, category, named, value
 from exporter.providers.rest import reading
 
+_UNBLENDED, _NET_UNBLENDED, _AMORTIZED, _NET_AMORTIZED = range(len(METRICS))
+_NET = frozenset({METRICS[_NET_UNBLENDED], METRICS[_NET_AMORTIZED]})
+
 
 class Line(NamedTuple):
     """One group of one time bucket."""
@@ -20,8 +23,8 @@ class Line(NamedTuple):
     start: date | datetime
     keys: tuple[str, ...]
     currency: str
-    amounts: Mapping[str, Decimal]
-    """Metric → amount; the Net ones only where the account has them."""
+    amounts: tuple[str | None, ...]
+    """In the order of METRICS, as they are written; the Net ones are None where the account has none."""
 
 
 class Answer(NamedTuple):
@@ -54,36 +57,35 @@ class Answer(NamedTuple):
 class Bases(NamedTuple):
     """Which metrics stand for the two costs. The Net ones know discounts; not every account has them."""
 
-    billed: str
-    effective: str
+    billed: int
+    """Place in METRICS."""
+    effective: int
 
     @classmethod
-    def of(cls, answers: Iterable[Answer]) -> Bases:
+    def of(cls, answers: Collection[Answer]) -> Bases:
         """One choice for the whole bill: a mixture would not add up."""
-        there = [line.amounts.keys() for answer in answers for line in answer.lines]
-        chosen = (
-            net if all(net in each for each in there) else plain
-            for net, plain in (("NetUnblendedCost", "UnblendedCost"), ("NetAmortizedCost", "AmortizedCost"))
-        )
+        chosen = []
+        for net, plain in ((_NET_UNBLENDED, _UNBLENDED), (_NET_AMORTIZED, _AMORTIZED)):
+            everywhere = all(line.amounts[net] is not None for answer in answers for line in answer.lines)
+            chosen.append(net if everywhere else plain)
         return cls(*chosen)
 
     def note(self) -> Note:
         """What the reader should know of it."""
-        return Note("cost_metrics", f"Billed is {self.billed}, effective is {self.effective}.")
+        return Note("cost_metrics", f"Billed is {METRICS[self.billed]}, effective is {METRICS[self.effective]}.")
 
 
 def _line(start: date | datetime, group: Mapping[str, Any]) -> Line:
     metrics = group["Metrics"]
-    plain = metrics["UnblendedCost"], metrics["AmortizedCost"]
-    given = {name: metrics[name] for name in METRICS if name in metrics}
-    [currency] = {str(each["Unit"]) for each in (*plain, *given.values())}
+    currency = metrics["UnblendedCost"]["Unit"]
+    amounts: list[str | None] = []
+    for name in METRICS:
+        metric = metrics.get(name) if name in _NET else metrics[name]
+        if metric is not None and metric["Unit"] != currency:
+            raise ValueError(f"{name} is in {metric['Unit']} and UnblendedCost in {currency}")
+        amounts.append(None if metric is None else metric["Amount"])
     first, second = group["Keys"]
-    return Line(start, (first, second), currency, {name: amount(each) for name, each in given.items()})
-
-
-def amount(metric: Mapping[str, str]) -> Decimal:
-    """A metric, exactly as it is written."""
-    return Decimal(metric["Amount"])
+    return Line(start, (first, second), currency, tuple(amounts))
 
 
 def usage_rows(answer: Answer, payer: str, bases: Bases) -> Iterator[CostRow]:
@@ -117,8 +119,9 @@ def _row(line: Line, bases: Bases, payer: str, **labels: Any) -> CostRow:
     return CostRow(
         start=line.start,
         end=line.start + HOUR if isinstance(line.start, datetime) else None,
-        billed=line.amounts[bases.billed],
-        effective=line.amounts[bases.effective],
+        # A text that is missing raises TypeError: BadData to whoever reads the bill.
+        billed=Decimal(line.amounts[bases.billed]),  # type: ignore[arg-type]
+        effective=Decimal(line.amounts[bases.effective]),  # type: ignore[arg-type]
         currency=line.currency,
         billing_account=payer,
         **labels,

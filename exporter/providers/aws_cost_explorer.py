@@ -16,10 +16,10 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from exporter.clock import Clock
 from exporter.costs import Ask, Bill, ChargeCategory, CostTable, Note, Scope
-from exporter.errors import AccessDenied, BadData, NotReady, SourceError
+from exporter.errors import AccessDenied, NotReady, SourceError
 from exporter.periods import ALWAYS, DAY, Grain, Month, Window, day_of, midnight
 from exporter.providers import Access, Call, Meter, ProviderSpec
-from exporter.providers.aws_answers import Answer, Bases, account_rows, amount, strange, usage_rows
+from exporter.providers.aws_answers import Answer, Bases, account_rows, strange, usage_rows
 from exporter.providers.aws_plan import METRICS, Plan, Question, extra
 from exporter.providers.aws_session import AccountId, AwsOptions, AwsSession, openings
 from exporter.providers.aws_words import category
@@ -123,7 +123,7 @@ class AwsCostExplorer:
                     missing.append(_NAMES)
             found = aws.found
         with reading("the last days"):
-            billed = [day for day in answer["ResultsByTime"] if amount(day["Total"]["UnblendedCost"])]
+            billed = [day for day in answer["ResultsByTime"] if Decimal(day["Total"]["UnblendedCost"]["Amount"])]
             newest = max((date.fromisoformat(day["TimePeriod"]["Start"]) for day in billed), default=None)
         return Access(
             credentials=found,
@@ -158,16 +158,19 @@ class AwsCostExplorer:
         )
 
     def _page(self, aws: AwsSession, request: Mapping[str, Any], grain: Grain = Grain.DAY) -> dict[str, Any]:
+        fresh: list[dict[str, Any]] = []
+
         def fetch() -> bytes:
             where, needs = self._options.endpoint_url, ("ResultsByTime",)
             answer = aws.call("ce", "GetCostAndUsage", request, needs=needs, charge=PAGE_PRICE, endpoint=where)
+            fresh.append(answer)
             return json.dumps(answer).encode()  # amounts are texts in it
 
         try:
-            page: dict[str, Any] = json.loads(self._meter.page({"operation": _ASK, **request}, fetch))
-        except (AccessDenied, NotReady, BadData) as error:
+            page = self._meter.page({"operation": _ASK, **request}, fetch)
+        except (AccessDenied, NotReady) as error:
             raise _without_hours(error) if grain is Grain.HOUR else error from None
-        return page
+        return fresh[0] if fresh else dict(json.loads(page))
 
     def _names(self, aws: AwsSession, everything: Answer) -> tuple[dict[str, str], tuple[Note, ...]]:
         """Account names, and a note where Organizations would not tell them."""
