@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Self
 
@@ -90,9 +91,16 @@ class AzureExport:
             return self.focus.fetch(ask)
         if self.amortized is None:
             return self.actual.fetch(ask)
-        apart = Ask(ask.window, ask.grain, ask.tags)  # whether nothing has changed is a question about both
-        actual, amortized = self.actual.fetch(apart), self.amortized.fetch(apart)
-        return _joined(actual, amortized, self.options.amortized or "")
+        known = (*ask.known.split("\n"), "")
+        halves = self.actual.fetch(replace(ask, known=known[0])), self.amortized.fetch(replace(ask, known=known[1]))
+        made_of = "\n".join(half.made_of for half in halves)
+        if all(half.unchanged for half in halves):
+            return Bill(CostTable.nothing(), (), made_of=made_of, unchanged=True)
+        actual, amortized = (
+            source.fetch(replace(ask, known="")) if half.unchanged else half
+            for source, half in zip((self.actual, self.amortized), halves, strict=True)
+        )
+        return replace(_joined(actual, amortized, self.options.amortized or ""), made_of=made_of)
 
 
 class _Export(Focus):

@@ -295,6 +295,28 @@ def test_an_overwritten_run_is_read_anew(exports: dict[str, Path]) -> None:
     assert (bill.costs.sum(), bill.costs.sum(Cost.EFFECTIVE)) == (total(ACTUAL), total(restated))
 
 
+def test_two_exports_are_left_unread_while_neither_has_changed(exports: dict[str, Path]) -> None:
+    options = AzureExportOptions.model_validate({k: str(v) for k, v in exports.items()})
+
+    def polled(known: str = "") -> Bill:
+        return AzureExport(options, CountingMeter()).fetch(Ask(ALWAYS, known=known))
+
+    first = polled()
+    again = polled(first.made_of)
+    assert (again.unchanged, again.covered, again.made_of) == (True, (), first.made_of)
+    for changed, rows, kind in (
+        ("amortized", [row("7"), *AMORTIZED[1:]], "AmortizedCost"),
+        ("actual", ACTUAL[:3], "ActualCost"),
+    ):
+        known = polled().made_of
+        deliver(exports[changed], rows, kind=kind)
+        bill = polled(known)
+        assert not bill.unchanged
+        assert bill.made_of != known
+        assert total(rows) in (bill.costs.sum(), bill.costs.sum(Cost.EFFECTIVE))
+        assert {basis for (basis,) in bill.costs.select("CostBasis")} == {"reported"}
+
+
 def test_runs_without_manifests_in_one_period_folder_are_told_by_their_age(tmp_path: Path) -> None:
     folder = tmp_path / "actual" / "20240901-20240930"
     for number, rows in ((1, ACTUAL[:2]), (2, ACTUAL)):
