@@ -1,6 +1,6 @@
 """A made-up AWS bill with everything that goes wrong in real ones. The same seed gives the same ledger.
 
-usage            8 services in 3 regions or none, of 3 accounts; by the hour from 14 days before `now` on, else by the day
+usage            8 services of 3 accounts in 3 regions or none; by the hour from 14 days before `now` on, else by day
 discount         EdpDiscount: 5 % of the web account's usage, taken off by a line of its own; Net metrics know
 savings plan     upfront fee on the 2nd, effective cost 0; covered usage billed, negated, and effective at 60 %
 support          on the 1st, of the payer
