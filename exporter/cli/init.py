@@ -65,7 +65,7 @@ class _Draft:
 @click.option("--output", type=click.Path(path_type=Path), default=DEFAULT, show_default=True, help="Where to write.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def init(provider: str | None, name: str | None, pairs: tuple[str, ...], output: Path, *, force: bool) -> None:
-    """Write a configuration for one source, with the smallest policy it needs and what asking will cost.
+    """Write a configuration for one source, with the smallest policy it needs and what asking costs.
 
     Asks nothing that is given by options, and no cloud. Secrets are not asked for: the file names the environment
     variables that they are to come from.
