@@ -86,6 +86,16 @@ class AzureOptions(AzureLogin):
     def _apart(cls, scopes: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(scope.path for scope in scopes_.parsed(scopes))
 
+    @field_validator("regions")
+    @classmethod
+    def _once(cls, regions: tuple[str, ...]) -> tuple[str, ...]:
+        seen: dict[str, str] = {}
+        for region in regions:
+            same = seen.setdefault(region.lower().replace(" ", ""), region)
+            if same is not region:
+                raise ValueError(f"{region!r} and {same!r} are one region, and its charges would count twice")
+        return regions
+
     @property
     def billing_scopes(self) -> tuple[BillingScope, ...]:
         """The scopes, read."""
@@ -142,13 +152,12 @@ class _Reading:
             if kind is None:
                 self.strange.add(word)
             key = self._key(scope, line, NONE, "", "", kind or _STRANGE, account)
-            amount = self._amount(line)
-            self.overview.add(key, dataset, amount)
+            self.overview.add(key, dataset, stored(line.amount))
             detailed = kind is not None and kind.category is ChargeCategory.USAGE
             if detailed and account:
                 accounts.add(account)
             if not detailed or (each and not account):  # no filter finds the charges of no subscription
-                self.costs.add(key, dataset, amount)
+                self.costs.add(key, dataset, self._amount(line))
         return sorted(accounts) if each else []
 
     def _take_details(self, scope: BillingScope, dataset: Dataset, piece: Window, accounts: list[str]) -> None:
@@ -186,6 +195,7 @@ class _Reading:
         return Key(line.day, owner, scope.billing_account, service, region, value, kind, line.currency)
 
     def _amount(self, line: Line) -> Decimal:
+        """What is stored of an amount, which is counted where that is not all of it."""
         exponent = line.amount.as_tuple().exponent
         self.rounded += isinstance(exponent, int) and -exponent > PLACES
         return stored(line.amount)

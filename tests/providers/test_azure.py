@@ -412,3 +412,14 @@ def test_a_bill_is_whole_without_names_and_says_that_they_are_missing(house: Hou
     assert sums(bill.costs) == house.charged(lambda c: (c.currency,), FIRST)
     assert bill.accounts == {}
     assert "answered 400" in words(bill.notes)["account_names"]
+
+
+def test_amounts_past_the_last_stored_place_are_rounded_and_counted(house: House) -> None:
+    first = house.cloud.ledger.charges[0]
+    tiny = [Decimal("1.5E-24"), Decimal("2E-24"), Decimal("-7E-25")]
+    house.cloud.ledger = Ledger(
+        [replace(first, start=midnight(date(2026, 3, 2 + n)), billed=amount) for n, amount in enumerate(tiny)], ACCOUNTS
+    )
+    bill = house.bill(first.account, amortized=False)
+    assert sums(bill.costs) == {("EUR",): Decimal("3E-24")}
+    assert bill.rounded == 2

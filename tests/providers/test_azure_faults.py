@@ -303,3 +303,32 @@ def test_a_date_before_the_first_month_is_nobodys_fault() -> None:
     from exporter.providers.azure_query import oldest_kept
 
     assert f"{oldest_kept(datetime(2026, 3, 1, 0, 5, tzinfo=UTC)).start:%Y-%m-%d}" == "2025-02-01"
+
+
+@pytest.mark.parametrize(
+    ("cloud", "endpoint", "token_for"),
+    [
+        ("public", "https://management.azure.com/", "https://management.azure.com/.default"),
+        ("china", "https://management.chinacloudapi.cn/", "https://management.chinacloudapi.cn/.default"),
+        ("government", "https://management.usgovcloudapi.net/", "https://management.core.usgovcloudapi.net/.default"),
+    ],
+)
+def test_each_azure_has_its_own_addresses(house: House, cloud: str, endpoint: str, token_for: str) -> None:
+    given = house.settings(FIRST, cloud=cloud, endpoint_url=None, authority_url=None)
+    with azure_client.asking(AzureOptions.model_validate(given), house.meter) as azure:
+        assert azure.endpoint == endpoint
+        assert azure.client._config.credential_scopes == [token_for]
+
+
+def test_a_proxy_that_is_not_there_is_said_without_its_password(
+    house: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("NO_PROXY", "")
+    password = "-".join(("proxy", "word"))  # not in a line that a traceback shows
+    with pytest.raises(Unavailable, match="`proxy`") as caught:
+        house.bill(FIRST, proxy=f"http://somebody:{password}@127.0.0.1:1")
+    told = "".join(traceback.format_exception(caught.value))
+    assert password not in f"{told} {caplog.text}"
+    assert masked(password) == "<secret>"
+    assert house.cloud.calls == []

@@ -150,3 +150,8 @@ def test_the_page_tells_the_price_that_the_plan_tells(monkeypatch: pytest.Monkey
         queries, units = sum(call.times for call in calls), sum(call.times * call.units["qpu"] for call in calls)
         [row] = [line for line in page.splitlines() if line.startswith("|") and words in line]
         assert row.endswith(f"| {queries} | {units} |")
+
+
+def test_a_region_in_two_spellings_is_refused() -> None:
+    with pytest.raises(ValidationError, match="'eastus' and 'East US' are one region"):
+        AzureOptions(scopes=(TWO,), regions=("East US", "westus", "eastus"))

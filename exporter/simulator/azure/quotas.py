@@ -18,7 +18,7 @@ HEADER = "x-ms-ratelimit-microsoft.costmanagement-"
 
 
 class Quotas:
-    """What a tenant has used."""
+    """What a tenant has used. Where they are not enforced, there is always as much left as there can be."""
 
     def __init__(self, *, enforced: bool) -> None:
         self.enforced = enforced
@@ -27,10 +27,11 @@ class Quotas:
     def take(self, units: int, now: datetime) -> tuple[bool, dict[str, str]]:
         """Whether so many units were there to take; and the headers of the answer, which say what is left."""
         rests = [rest for span, limit in LIMITS.values() if (rest := self._rest(units, span, limit, now))]
-        if rests and self.enforced:
+        if rests:
             # The longest of several headers counts.
             return False, {f"{HEADER}tenant-retry-after": "1", f"{HEADER}qpu-retry-after": str(max(rests))}
-        self._used.append((now, units))
+        if self.enforced:
+            self._used.append((now, units))
         left = (f"{name}:{max(0, limit - self._spent(span, now))}" for name, (span, limit) in LIMITS.items())
         return True, {f"{HEADER}qpu-consumed": str(units), f"{HEADER}qpu-remaining": ";".join(left)}
 

@@ -55,7 +55,7 @@ class AzureCloud(CloudServer):
     relink: Callable[[str], str] = str
     """What becomes of the link to a next page, as a gateway in between may change it."""
     rationed: bool = False
-    """Refuse queries past the quota, and not only say what is left of it."""
+    """Count query units, say what is left of them, and refuse what is past the quota."""
 
     def __post_init__(self) -> None:
         super().__init__(self.clock, self.tls)
