@@ -163,8 +163,8 @@ class Export:
         project = "x_Project.Id" if "x_project.id" in self.fields else "SubAccountId"
         region = "IFNULL(NULLIF(RegionId, ''), IFNULL(RegionName, ''))" if "regionname" in self.fields else None
         return {
-            # Half a day on, a month cut at the Pacific coast's midnight bears its own name in UTC too.
-            "month": "FORMAT_TIMESTAMP('%Y%m', TIMESTAMP_ADD(BillingPeriodStart, INTERVAL 12 HOUR))",
+            # Midnight on the Pacific coast is later in UTC: it lies in the month that it begins.
+            "month": "FORMAT_TIMESTAMP('%Y%m', BillingPeriodStart)",
             "billing_account": "IFNULL(BillingAccountId, '')",
             "account": f"IFNULL({project}, '')",
             "service": "IFNULL(ServiceName, '')",

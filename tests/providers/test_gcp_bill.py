@@ -234,6 +234,15 @@ def test_a_lost_page_shows_up_as_money(tmp_path: Path) -> None:
     assert missing > 0
 
 
+def test_an_answer_without_its_total_is_no_bill(tmp_path: Path) -> None:
+    """Here the first page is lost, which has it."""
+    charges = [charge(f"2024-03-{day:02}T03:00", "1.5") for day in range(1, 11)]
+    with standing(*charges, page_rows=4) as cloud:
+        cloud.inject(Fault("lost_page", "tabledata.list"))
+        with pytest.raises(BadData, match="lacks its total"):
+            source(cloud, tmp_path).fetch(Ask(MARCH))
+
+
 def test_many_billing_accounts_are_one_bill(tmp_path: Path) -> None:
     """Each in a table of its own; here the second one is in another currency."""
     dollars = Ledger([charge("2024-03-05T00:00", "2", currency="USD")], NAMES)
