@@ -201,8 +201,8 @@ class BigQuery:
                 timeout=self._limits.seconds,
             )
             page: Mapping[str, Any] = next(found.pages).raw_page
-            if "totalRows" not in page or ("rows" not in page and page["totalRows"] != "0"):
-                raise BadData(f"{doing}: the answer has no rows")
+            if "totalRows" not in page:  # `rows` may be missing: a last page may be empty
+                raise BadData(f"{doing}: the answer is no page of rows")
             return page
 
         request = {"rows": dict(destination), "page": token}

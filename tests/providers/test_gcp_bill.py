@@ -203,7 +203,10 @@ def test_a_label_of_the_resource_goes_before_its_projects(reading: Callable[...,
 
 
 def test_multi_regions_are_regions_and_projects_have_names(reading: Callable[..., Bill]) -> None:
-    bill = reading(charge("2024-03-05T00:00", "1", region="eu", account="lake"), charge("2024-03-05T00:00", "2"))
+    zone = {"zone": "europe-west1-b"}  # then `location.location` is the zone
+    bill = reading(
+        charge("2024-03-05T00:00", "1", region="eu", account="lake"), charge("2024-03-05T00:00", "2", details=zone)
+    )
     assert sums(bill.costs, "account", "region") == {("lake", "eu"): 1, ("shop", "europe-west1"): 2}
     assert bill.accounts == {"lake": "Data lake", "shop": "Shop"}
 

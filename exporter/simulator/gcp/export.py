@@ -142,7 +142,12 @@ def exported(line: Line, account: str, names: Mapping[str, str]) -> Row:
         "project": {**project, "labels": _pairs(details, "project_label_")} if charge.account else None,
         "labels": [{"key": key, "value": value} for key, value in charge.tags.items()],
         "system_labels": [],
-        "location": {"location": charge.region or None, "country": None, "region": region, "zone": None},
+        "location": {
+            "location": details.get("zone", charge.region) or None,
+            "country": None,
+            "region": region,
+            "zone": details.get("zone"),
+        },
         "tags": [],
         "export_time": max(charge.end + DELIVERED_AFTER, charge.shown_from),
         "cost": own,
