@@ -356,6 +356,15 @@ def test_the_newest_run_counts_where_an_export_writes_new_files(legacy: bool, tm
     assert fetch(root).costs.sum() == billed(SEPTEMBER[:3])
 
 
+def test_the_manifest_outside_of_the_runs_of_a_legacy_report_says_which_run_counts(tmp_path: Path) -> None:
+    root = tmp_path / "report"
+    deliver(root, "2024-09", SEPTEMBER, dialect="legacy csv", run="asm-b", legacy=True)
+    deliver(root, "2024-09", SEPTEMBER[:3], dialect="legacy csv", run="asm-a", legacy=True)
+    [copied_last] = root.rglob("asm-b/*-Manifest.json")
+    os.utime(copied_last, (4_000_000_000, 4_000_000_000))
+    assert fetch(root).costs.sum() == billed(SEPTEMBER[:3])
+
+
 def test_an_overwritten_month_loses_what_is_no_longer_in_it(export: Path) -> None:
     source = AwsExport(AwsExportOptions(path=str(export)), CountingMeter())
     assert source.fetch(Ask(ALWAYS)).costs.sum() == billed([*SEPTEMBER, *OCTOBER])

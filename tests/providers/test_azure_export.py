@@ -210,6 +210,9 @@ def test_billed_is_of_the_actual_costs_and_effective_of_the_amortised_ones(expor
         ("usage", "unused"): (Decimal(0), Decimal("0.25"), 1),
         ("usage", "used"): (Decimal(0), Decimal("2.75"), 1),
     }
+    assert set(bill.costs.select("ChargeCategory", "BilledCost", where="ChargeClass = 'Correction'")) == {
+        ("Purchase", Decimal(-20))
+    }
     assert bill.costs.without(charge_category="refund").sum() == total(ACTUAL) + 20
     assert {row.key for row in bill.costs.by("account", "service", "region").rows()} >= {
         (ONE, "Virtual Machines", "useast2"),
