@@ -1,0 +1,132 @@
+"""What a series costs on a plain day, and how much its days differ: weekday factors, growth, spread, clumping.
+
+All arrays are days × series, float32, without NaN. The statistics are medians, so that what was odd before does not
+decide what is odd now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.analysis.anomalies.order import ascending, middle
+from exporter.analysis.anomalies.tuning import Tuning
+
+Array = NDArray[np.float32]
+
+WEEK = 7
+NORMAL = np.float32(1.4826)
+"""From the median distance to the standard deviation of a normal distribution."""
+_LEAST_FACTOR = np.float32(0.2)
+_TINY = np.float32(1e-9)
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The plain days of a group of series, learned from a reference that ends before the days that are judged."""
+
+    factors: Array
+    """Weekday × series, mean 1; the first row is the weekday of the reference's first day."""
+    growth: Array
+    """Change a day, as a share of the level."""
+    growth_error: Array
+    """Its standard error."""
+    spread: Array
+    """Standard deviation of a day without its weekday factor."""
+    clumping: Array
+    """How many times more the mean of some days varies than if days knew nothing of each other."""
+
+    @property
+    def divisors(self) -> Array:
+        """The factors, where one divides by them: a weekday that costs next to nothing is not blown up."""
+        return np.maximum(self.factors, _LEAST_FACTOR)
+
+    def leveled(self, plain: Array) -> Array:
+        """Days without their weekday factors, moved along the growth to the last of them."""
+        ages = np.arange(len(plain) - 1, -1, -1, dtype=np.float32)
+        return plain * (1 + self.growth * ages[:, None])
+
+
+def fit(reference: Array, usual: Sequence[int], tuning: Tuning) -> tuple[Baseline, Array]:
+    """The baseline of whole weeks, and their days without weekday factors.
+
+    `usual`: the days that say how much days differ. At the edges of months they differ for reasons of their own.
+    """
+    days, series = reference.shape
+    blocks = reference.reshape(days // WEEK, WEEK, series)
+    factors = _weekdays(blocks)
+    plain = blocks / np.maximum(factors, _LEAST_FACTOR)
+    weekly = middle(ascending(plain.transpose(1, 0, 2).copy()))
+    growth, error = _growth(weekly, tuning)
+    off = (plain - weekly[:, None]).reshape(days, series)[usual]
+    # Dips are holidays and outages, which say nothing about how far up a plain day goes.
+    tail = ascending(off.copy())[min(int(tuning.tail * len(off)), len(off) - 2)] / np.float32(tuning.tail_normal)
+    typical = NORMAL * middle(ascending(np.abs(off, out=off)))
+    baseline = Baseline(factors, growth, error, np.maximum(typical, tail), _clumping(weekly, growth, typical, tuning))
+    return baseline, plain.reshape(days, series).astype(np.float32, copy=False)
+
+
+def _weekdays(blocks: Array) -> Array:
+    """Weekday factors, shrunk towards one by how little the weeks agree about them."""
+    weeks, _, series = blocks.shape
+    mean = blocks.mean(axis=1, keepdims=True)
+    known = mean > _TINY
+    ratio = np.where(known, blocks / np.where(known, mean, np.float32(1)), np.float32(1))
+    factors = np.maximum(middle(ascending(ratio.copy())), np.float32(0))
+    average = factors.mean(axis=0)
+    factors = factors / np.where(average > _TINY, average, np.float32(1))
+    off = np.abs(ratio - factors).reshape(-1, series)
+    # 1.25: what a median loses against a mean.
+    noise = (np.float32(1.25) * NORMAL * middle(ascending(off))) ** 2 / np.float32(max(weeks - 0.5, 0.5))
+    between = ((factors - np.float32(1)) ** 2).mean(axis=0)
+    trust = np.clip(1 - noise / np.maximum(between, np.float32(1e-12)), 0, 1)
+    shrunk: Array = (1 + trust * (factors - 1)).astype(np.float32)
+    return shrunk
+
+
+def _growth(weekly: Array, tuning: Tuning) -> tuple[Array, Array]:
+    """Growth a day as a share of the level, and its standard error: Theil and Sen's median of slopes, of ratios.
+
+    A growth that its own error could have made is shrunk towards none.
+    """
+    weeks, series = weekly.shape
+    if weeks < 3:
+        nothing = np.zeros(series, np.float32)
+        return nothing, nothing + np.float32(tuning.growth_unknown)
+    apart = max(1, weeks // 3)
+    pairs = [(i, j) for i in range(weeks) for j in range(i + apart, weeks)]
+    growth = middle(ascending([_ratio(weekly[i], weekly[j], WEEK * (j - i)) for i, j in pairs]))
+    ages = [np.float32(WEEK * (week - (weeks - 1) / 2)) for week in range(weeks)]
+    level = [weekly[week] / np.maximum(1 + growth * age, np.float32(0.1)) for week, age in enumerate(ages)]
+    center = middle(ascending([row.copy() for row in level]))
+    off = NORMAL * middle(ascending([np.abs(row - center) for row in level])) / np.maximum(center, _TINY)
+    # The error of a least-squares slope through so many weeks, a third more for its being a median.
+    error = np.maximum(off * np.float32(1.3 * (12 / weeks**3) ** 0.5 / WEEK), np.float32(tuning.growth_error))
+    growth = np.clip(growth, -np.float32(tuning.growth_most), np.float32(tuning.growth_most))
+    growth = growth**3 / (growth**2 + error**2)
+    # A decline ends some day, and that is no rise.
+    return np.where(growth < 0, growth * np.float32(tuning.decline), growth), error
+
+
+def _ratio(before: Array, after: Array, days: int) -> Array:
+    between = (before + after) * np.float32(0.5 * days)
+    known = between > _TINY
+    return np.where(known, (after - before) / np.where(known, between, np.float32(1)), np.float32(0))
+
+
+def _clumping(weekly: Array, growth: Array, typical: Array, tuning: Tuning) -> Array:
+    """From how much weeks differ, against what the spread of their days would make of them."""
+    weeks, series = weekly.shape
+    if weeks < 4:
+        return np.full(series, tuning.clumping, np.float32)
+    jumps = ascending(list(np.abs(weekly[1:] - weekly[:-1] * (1 + growth * np.float32(WEEK)))))
+    between = (NORMAL * middle(jumps)) ** 2 / 2
+    alone = np.maximum(typical**2, np.float32(1e-12)) * np.float32(np.pi / 2 / WEEK)
+    seen = np.minimum(between / alone, np.float32(10))
+    weight, least = tuning.clumping_weight, tuning.clumping_range[0]
+    blended = (weight * tuning.clumping + (weeks - 1) * seen) / (weight + weeks - 1)
+    limited: Array = np.clip(blended, least, tuning.clumping_range[1]).astype(np.float32)
+    return limited

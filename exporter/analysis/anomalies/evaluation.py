@@ -1,0 +1,369 @@
+"""From scores to findings: which changes are told, since when, how large, and what became of them.
+
+    report = evaluate(settings, series, edges, previous)
+
+Pure: what was said before comes in, what is to be said goes out. Settled days are judged once, in order, both ways.
+Days that still move are judged one-sided: a partial day can only grow, so a rise is told early, while a fall and an end
+wait for the day to settle.
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.analysis.anomalies import causes
+from exporter.analysis.anomalies.detectors import Detector, detector
+from exporter.analysis.anomalies.model import Edge, Finding, Kind, Part, Report, Settings, Severity, Status
+from exporter.analysis.anomalies.rollups import Slice, groups, named, slices, summed
+from exporter.analysis.anomalies.scoring import Floats, Judgement, outlook
+from exporter.analysis.series import ALL, Scope, Series
+from exporter.periods import DAY
+
+_COVERED = 0.8
+"""Share of a change that its named parts make up."""
+_EXPLAINED = 0.5
+"""A wider sum is no news where narrower findings make up so much of its excess."""
+_WORSE = 1.5
+_DROPPED = 0.5
+_REMEMBERED = 60
+"""Days for which an ended finding keeps its fall from being told as a drop."""
+_ACCEPTED = "accepted"
+_LOOKED_AT = 8
+_DARK = 29
+"""What did not cost anything for four weeks is new again."""
+_STAYS = 3
+"""Days after which a spike is a step."""
+
+
+def evaluate(
+    settings: Settings,
+    series: Series,
+    edges: Mapping[str, Edge],
+    previous: Report = Report(),  # noqa: B008
+) -> Report:
+    """What is to be said about the bill now. `edges`: how far each source reaches; one without is left as it was.
+
+    The first look judges the newest settled day; later ones each settled day since, and what moves behind it.
+    """
+    open_ = {finding.fingerprint: replace(finding, status=Status.OPEN) for finding in previous.open}
+    ended = list(previous.ended)
+    fresh: list[str] = []
+    judged = dict(previous.judged)
+    find = detector(settings.detector)
+    for source, edge in sorted(edges.items()):
+        mine = series.of({source}).until(edge.newest)
+        if not mine.days or edge.settled < mine.days[0]:
+            continue
+        estate = _Estate(settings, mine, edge, find)
+        since = judged.get(source, edge.settled - DAY)
+        for day in mine.days:
+            if day <= since:
+                continue
+            known = [finding for finding in (*open_.values(), *ended) if finding.scope.source == source]
+            for finding in estate.found(day, known):
+                open_[finding.fingerprint] = finding
+                fresh.append(finding.fingerprint)
+        for finding in [each for each in open_.values() if each.scope.source == source]:
+            now = estate.followed(finding, new=finding.fingerprint in fresh)
+            open_[finding.fingerprint] = now
+        judged[source] = max(edge.settled, since)
+    told = sorted(open_.values(), key=lambda finding: (-abs(finding.impact), finding.fingerprint))
+    ended += [finding for finding in told if finding.status is Status.RESOLVED]
+    newest = max((edge.settled for edge in edges.values()), default=date.min)
+    kept = tuple(finding for finding in ended if (newest - finding.day).days <= _REMEMBERED)
+    return Report(tuple(told), tuple(name for name in fresh if name in open_), judged, kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Odd:
+    """A slice that is odd on a day."""
+
+    slice: Slice
+    actual: float
+    expected: float
+    upper: float
+    score: float
+    scale: int
+    kind: Kind
+
+    @property
+    def excess(self) -> float:
+        return self.actual - self.expected
+
+
+class _Estate:
+    """The lines of one source, and what is known of its days."""
+
+    def __init__(self, settings: Settings, series: Series, edge: Edge, find: Detector) -> None:
+        self._settings, self._series, self._edge, self._find = settings, series, edge, find
+        self._groups = [(rows, tuple(slices(series, rows, sums=settings.roll_ups))) for rows in groups(series)]
+        began = np.argmax(np.isfinite(series.values), axis=1)
+        first: dict[str, int] = {}
+        for scope, column in zip(series.scopes, began, strict=True):
+            first[scope.account] = min(first.get(scope.account, len(series.days)), int(column))
+        self._accounts = np.array([first[scope.account] for scope in series.scopes])
+        """The column in which each line's account began."""
+
+    def found(self, day: date, known: Sequence[Finding]) -> Iterator[Finding]:
+        """What is odd on a day and no part of what is known."""
+        values = self._seen(day, known)
+        for rows, parts in self._groups:
+            odd = list(self._odd(day, values, parts))
+            for each in self._causes(values, rows, [each for each in odd if each.kind is not Kind.DROP]):
+                yield self._finding(day, values, each)
+            told = [finding.scope for finding in known]
+            for each in sorted(odd, key=lambda each: each.excess):
+                if each.kind is Kind.DROP and not any(_touch(each.slice.scope, scope) for scope in told):
+                    told.append(each.slice.scope)
+                    yield self._finding(day, values, each)
+
+    def _seen(self, day: date, known: Sequence[Finding]) -> NDArray[np.float64]:
+        """What was known of the days up to and with this one, without what is told already.
+
+        A day before it that has not settled counts as its week before at least. The lines of a known rise cost what
+        they should have: neither do the sums around it rise again, nor is what comes after it a fall.
+        """
+        values = self._series.values[:, : self._column(day) + 1].copy()
+        for moving in range(max(self._column(self._edge.settled) + 1, 7), values.shape[1] - 1):
+            values[:, moving] = np.fmax(values[:, moving], values[:, moving - 7])
+        for finding in sorted(known, key=lambda each: each.first_day):
+            first = self._column(finding.first_day)
+            last = self._column(day if finding.status is not Status.RESOLVED else finding.day)
+            if finding.kind is Kind.DROP or finding.ended == _ACCEPTED or first < 1 or last < first:
+                continue
+            rows = self._rows(finding.scope)
+            values[rows, first : last + 1] = np.fmin(
+                values[rows, first : last + 1], self._expected(values[rows], first, last)[0]
+            )
+        return values
+
+    def _expected(self, values: NDArray[np.float64], first: int, last: int) -> tuple[NDArray[np.float64], Floats]:
+        """What series should have cost from one column to another, going by what was before; 0 without a past."""
+        window = values[:, :first][:, -self._settings.look_back :]
+        ahead, spread = outlook(window, self._series.days[:first][-self._settings.look_back :], last - first + 1)
+        return np.nan_to_num(ahead.astype(float))[:, : values.shape[1] - first], np.nan_to_num(spread.astype(float))
+
+    def _column(self, day: date) -> int:
+        return (day - self._series.days[0]).days
+
+    def _rows(self, scope: Scope) -> NDArray[np.intp]:
+        return np.array([row for row, each in enumerate(self._series.scopes) if scope.holds(each)], np.intp)
+
+    def _odd(self, day: date, values: NDArray[np.float64], parts: Sequence[Slice]) -> Iterator[_Odd]:
+        settings, column = self._settings, values.shape[1] - 1
+        # What an account costs in its first weeks is its own growth, and no rise of anything else.
+        grown = (self._accounts == 0) | (self._accounts <= column - settings.account_settles)
+        chosen = [
+            Slice(part.scope, part.rows[grown[part.rows]]) if part.scope.account == ALL else part for part in parts
+        ]
+        chosen = [part for part in chosen if len(part.rows)]
+        if not chosen:
+            return
+        matrix = np.array([summed(values, part.rows) for part in chosen])
+        window = matrix[:, -settings.look_back :]
+        dates = self._series.days[: column + 1][-settings.look_back :]
+        judgement = self._find(window, dates)
+        history = np.isfinite(matrix).sum(axis=1)
+        for place, part in enumerate(chosen):
+            actual = float(window[place, -1])
+            if history[place] < settings.minimum_history:
+                old = bool(grown[part.rows].all())
+                if (
+                    history[place] <= _STAYS
+                    and old
+                    and actual >= settings.new_cost
+                    and column >= settings.minimum_history
+                ):
+                    yield _Odd(part, actual, 0.0, settings.new_cost, actual / settings.new_cost, 1, Kind.NEW)
+                continue
+            found = self._told(day, part, actual, judgement, place)
+            if found and found.kind is not Kind.DROP and not np.nansum(np.abs(window[place, -_DARK:-1])):
+                found = replace(found, kind=Kind.NEW)
+            if found:
+                yield found
+
+    def _told(self, day: date, part: Slice, actual: float, judgement: Judgement, place: int) -> _Odd | None:
+        """The slice as something odd, where it is odd enough and matters."""
+        settings = self._settings
+        score = float(judgement.score[place]) / settings.sensitivity
+        drop = float(judgement.drop[place]) / settings.sensitivity
+        expected, spread = float(judgement.expected[place]), float(judgement.spread[place])
+        scale = int(judgement.scale[place])
+        expected += self._fees(day, part.scope, actual - expected)
+        excess = actual - expected
+        enough = max(settings.minimum_cost, settings.minimum_percent / 100 * max(expected, 0))
+        if score > 1 and excess >= enough:
+            kind = Kind.DRIFT if scale > _STAYS else Kind.STEP if scale == _STAYS else Kind.SPIKE
+            upper = max(expected, min(actual, expected + excess / score))
+            return _Odd(part, actual, expected, upper, score, scale, kind)
+        lost = expected > 0 and actual < _DROPPED * expected and -excess >= enough
+        if settings.drops and drop > 1 and lost and day <= self._edge.settled:
+            return _Odd(part, actual, expected, expected - spread, drop, 3, Kind.DROP)
+        return None
+
+    def _fees(self, day: date, scope: Scope, excess: float) -> float:
+        """How much of an excess the known fees of a day explain."""
+        days = monthrange(day.year, day.month)[1]
+        amounts = [fee.amount for fee in self._settings.fees if fee.falls_on(day, days) and fee.concerns(scope)]
+        return max(0.0, min(excess, sum(amounts))) if amounts else 0.0
+
+    def _causes(self, values: NDArray[np.float64], rows: NDArray[np.intp], odd: Sequence[_Odd]) -> Iterator[_Odd]:
+        """The fewest slices that explain all rises of a day."""
+        left, told = list(odd), np.array([], np.intp)
+        lines = self._lines(values, rows) if left else ()
+        while left:
+            first = max(left, key=lambda each: (each.excess, each.score))
+            best = self._likeliest(first, left, rows, lines, told)
+            yield best
+            told = np.concatenate([told, best.slice.rows])
+            left = [each for each in left if each is not first and not _mostly(each, told, lines, rows)]
+
+    def _likeliest(
+        self,
+        first: _Odd,
+        odd: Sequence[_Odd],
+        rows: NDArray[np.intp],
+        lines: tuple[NDArray[np.float64], ...],
+        told: NDArray[np.intp],
+    ) -> _Odd:
+        """The slice, within the largest odd one or around it, that the lines speak for; itself where none does."""
+        free = np.flatnonzero(~np.isin(rows, told))
+        actual, expected, spread = (each[free] for each in lines)
+        labels = [self._series.scopes[rows[place]][2:5] for place in free]
+        for cause in causes.rank(labels, actual, expected, spread)[:_LOOKED_AT] if len(free) else ():
+            members = rows[free[cause.rows]]
+            now, was = float(actual[cause.rows].sum()), float(np.maximum(expected[cause.rows], 0).sum())
+            within = np.isin(members, first.slice.rows).all() or np.isin(first.slice.rows, members).all()
+            if cause.likelihood <= 0 or not within or now - was < _EXPLAINED * first.excess:
+                continue
+            for each in odd:
+                if np.array_equal(each.slice.rows, members):
+                    return each
+            kind = Kind.NEW if was < _EXPLAINED * self._settings.minimum_cost else first.kind
+            upper = min(now, was + (now - was) / first.score)
+            return replace(
+                first,
+                slice=Slice(named(self._series, members), members),
+                actual=now,
+                expected=was,
+                upper=upper,
+                kind=kind,
+            )
+        return first
+
+    def _lines(self, values: NDArray[np.float64], rows: NDArray[np.intp]) -> tuple[NDArray[np.float64], ...]:
+        """Actual, expected and standard deviation of each line on the newest day; without a past it expects 0."""
+        window = values[rows][:, -self._settings.look_back :]
+        dates = self._series.days[: values.shape[1]][-self._settings.look_back :]
+        ahead, spread = outlook(window[:, :-1], dates[:-1], 1)
+        expected = np.nan_to_num(ahead[:, 0].astype(float))
+        deviation = np.nan_to_num(spread.astype(float), nan=2.0)
+        return np.nan_to_num(window[:, -1]), expected, np.maximum(deviation, np.maximum(0.01 * expected, 0.01))
+
+    def _finding(self, day: date, values: NDArray[np.float64], odd: _Odd) -> Finding:
+        first = day
+        sign = "-" if odd.kind is Kind.DROP else "+"
+        words = "\0".join((*odd.slice.scope, sign, first.isoformat()))
+        finding = Finding(
+            fingerprint=blake2b(words.encode(), digest_size=8).hexdigest(),
+            scope=odd.slice.scope,
+            kind=odd.kind,
+            status=Status.OPEN,
+            severity=Severity.INFO,
+            first_day=first,
+            first_seen=self._edge.newest,
+            day=day,
+            actual=odd.actual,
+            expected=odd.expected,
+            upper=odd.upper,
+            score=odd.score,
+            impact=odd.excess,
+            settled=day <= self._edge.settled,
+            parts=self._parts(values, odd),
+            told=odd.excess,
+        )
+        return replace(finding, severity=self._severity(finding))
+
+    def _parts(self, values: NDArray[np.float64], odd: _Odd) -> tuple[Part, ...]:
+        """The fewest lines that make up 80 % of what changed."""
+        actual, expected, _ = self._lines(values, odd.slice.rows)
+        sign = -1 if odd.kind is Kind.DROP else 1
+        excess = sign * (actual - expected)
+        fresh = np.isfinite(values[odd.slice.rows]).sum(axis=1) <= _STAYS
+        wanted, parts = _COVERED * float(excess.sum()), []
+        for place in np.argsort(-excess, kind="stable"):
+            scope = self._series.scopes[odd.slice.rows[place]]
+            parts.append(
+                Part(scope.account, scope.service, scope.region, sign * float(excess[place]), bool(fresh[place]))
+            )
+            wanted -= float(excess[place])
+            if wanted <= 0:
+                break
+        return tuple(parts)
+
+    def followed(self, finding: Finding, *, new: bool) -> Finding:
+        """The finding as the newest days show it: its amounts, whether it worsened, whether it ended."""
+        rows, first = self._rows(finding.scope), self._column(finding.first_day)
+        if not len(rows) or first < 1:
+            return finding
+        day = max(self._edge.settled, finding.first_day)
+        count = (day - finding.first_day).days + 1
+        total = summed(self._series.values, rows)[None]
+        actual = np.nan_to_num(total[0, first : first + count])
+        ahead, spread = self._expected(total, first, first + count - 1)
+        expected = ahead[0]
+        sign = -1 if finding.kind is Kind.DROP else 1
+        # On its first day the stretch that found it knows best what was expected.
+        expected = expected + (finding.expected - expected[0]) if new else expected
+        excess = actual - expected
+        impact = float(np.where(sign * excess > 0, excess, 0).sum())
+        margin = max(abs(finding.upper - finding.expected), 3 * float(spread[0]))
+        now = replace(
+            finding,
+            day=day,
+            actual=float(actual[-1]),
+            expected=float(expected[-1]),
+            upper=float(expected[-1]) + sign * margin,
+            impact=impact,
+            settled=day <= self._edge.settled,
+            kind=Kind.STEP if finding.kind is Kind.SPIKE and count >= _STAYS else finding.kind,
+        )
+        if sign * float(excess[-1]) <= min(margin, abs(finding.excess) / 2) and now.settled and count > 1:
+            kind = Kind.SPIKE if count <= _STAYS and finding.kind is not Kind.NEW else finding.kind
+            return replace(now, status=Status.RESOLVED, ended="back", kind=kind, severity=finding.severity)
+        if count > self._settings.accepted_after:
+            return replace(now, status=Status.RESOLVED, ended=_ACCEPTED, severity=finding.severity)
+        severity = max(finding.severity, self._severity(now), key=list(Severity).index)
+        worse = severity is not finding.severity or sign * float(excess[-1]) >= _WORSE * abs(finding.told)
+        if new or not worse:
+            return replace(now, severity=severity)
+        return replace(now, severity=severity, status=Status.WORSENED, told=float(excess[-1]))
+
+    def _severity(self, finding: Finding) -> Severity:
+        if self._settings.severity is not None:
+            return self._settings.severity
+        if finding.kind is Kind.DROP:
+            return Severity.INFO
+        month = max(finding.expected, 0.0) * 30
+        for level in self._settings.levels:
+            if finding.monthly >= max(level.cost, level.percent / 100 * month):
+                return level.severity
+        return Severity.INFO
+
+
+def _touch(one: Scope, other: Scope) -> bool:
+    return one.holds(other) or other.holds(one)
+
+
+def _mostly(odd: _Odd, told: NDArray[np.intp], lines: tuple[NDArray[np.float64], ...], rows: NDArray[np.intp]) -> bool:
+    """Whether most of an odd slice's excess lies in lines that are told already."""
+    known = np.isin(odd.slice.rows, told)
+    places = np.searchsorted(rows, odd.slice.rows[known])
+    return bool(known.all()) or float((lines[0] - lines[1])[places].sum()) >= _EXPLAINED * odd.excess
