@@ -111,6 +111,11 @@ class Window:
             yield month
             month = month.next()
 
+    def by_month(self) -> dict[Month, Window]:
+        """The window cut into UTC months, in order; at its edges parts of months."""
+        parts = {month: self.meet(month.window()) for month in self.months()}
+        return {month: part for month, part in parts.items() if part is not None}
+
     def __str__(self) -> str:
         return f"{self.start:%Y-%m-%dT%H:%MZ}/{self.end:%Y-%m-%dT%H:%MZ}"
 

@@ -17,6 +17,7 @@ from exporter.cli.costs import costs
 from exporter.cli.init import init
 from exporter.cli.plan import plan
 from exporter.cli.serve import serve
+from exporter.cli.simulate import simulate
 from exporter.cli.store import store
 from exporter.cli.test_access import test_access, test_auth
 from exporter.errors import CloudspendError, ConfigError
@@ -32,7 +33,7 @@ def cli(context: click.Context, *, debug: bool) -> None:
     log.setup(debug=debug)
 
 
-for command in (init, serve, collect, costs, config, plan, test_access, test_auth, cache, store):
+for command in (init, serve, collect, costs, config, plan, test_access, test_auth, cache, store, simulate):
     cli.add_command(command)
 
 

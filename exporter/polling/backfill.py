@@ -36,8 +36,8 @@ class Run:
         oldest = Month.containing(now - history).window().start if history is not None else whole.start
         kept = Window(min(max(whole.start, oldest), whole.end), whole.end)
         done = state.backfilled_months(source.name, source.fingerprint, whole)
-        parts = {month: kept.meet(month.window()) for month in kept.months()}
-        todo = {month: part for month, part in parts.items() if part is not None and month not in done}
+        parts = kept.by_month()
+        todo = {month: part for month, part in parts.items() if month not in done}
         return cls(source, whole, todo, oldest if oldest > whole.start else None, len(done & parts.keys()))
 
     def said(self) -> Iterator[str]:

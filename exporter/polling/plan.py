@@ -76,6 +76,8 @@ def polls(
         asks = [Ask(asked, tags=source.tags)]
         if source.hours:
             asks.append(Ask(schedule.hours(at), Grain.HOUR, source.tags))
+        if at == first and (left := schedule.history(source, before or SourceState(source.name), at)):
+            asks += [Ask(month, tags=source.tags) for month in left.by_month().values()]
         yield Poll(at, tuple(asks))
         covered = asked if covered is None else covered.join(asked)
         before = SourceState(source.name, last_success=at)

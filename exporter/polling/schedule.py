@@ -66,7 +66,7 @@ def hours(now: datetime) -> Window:
 
 
 def window(source: Source, covered: Window | None, now: datetime, before: SourceState | None = None) -> Window:
-    """What a regular poll asks for: all there may be at first, then everything that may still move.
+    """What a regular poll asks for: all there may be at first (`history` apart), then everything that may still move.
 
     That is the month that runs, those before it until they are closed (`finality.closed`), and every day that has not
     settled. `before` is what is remembered of the source, if anything.
@@ -75,11 +75,26 @@ def window(source: Source, covered: Window | None, now: datetime, before: Source
         return ALWAYS
     tomorrow = midnight(day_of(now) + DAY)
     if covered is None:
-        return Window(Month.containing(now - source.spec.history).window().start, tomorrow)
+        return Window(_first(source, source.spec.history, now).window().start, tomorrow)
     since = _oldest_open(now, before).window().start
     unsettled = midnight(day_of(now - source.settles_after - DAY))
     # Days that went by while nothing was polled are asked for too.
     return Window(min(since, unsettled, midnight(day_of(covered.end)) - DAY), tomorrow)
+
+
+def history(source: Source, state: SourceState, now: datetime) -> Window | None:
+    """The months that the first poll left for later, of a source that is asked for them apart; None once all are in."""
+    kept = source.spec.history
+    if not source.spec.recent_first or kept is None or state.history_as == source.fingerprint:
+        return None
+    since, until = Month.containing(now - kept).window().start, _first(source, kept, now).window().start
+    return Window(since, until) if since < until else None
+
+
+def _first(source: Source, kept: timedelta, now: datetime) -> Month:
+    """The oldest month that a first poll asks for."""
+    oldest, previous = Month.containing(now - kept), Month.containing(now).previous()
+    return max(oldest, previous) if source.spec.recent_first else oldest
 
 
 def _oldest_open(now: datetime, before: SourceState | None) -> Month:

@@ -13,10 +13,12 @@ import logging
 import os
 import resource
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from exporter import log
 from exporter.clock import Clock
@@ -25,6 +27,7 @@ from exporter.config.schema import Config
 from exporter.costs import Cost, engine
 from exporter.errors import CloudspendError
 from exporter.periods import Window
+from exporter.polling.history import read_older
 from exporter.polling.poll import backfill, poll
 from exporter.polling.publish import publish
 from exporter.polling.rates import current
@@ -39,7 +42,11 @@ _log = logging.getLogger(__name__)
 OUT_OF_MEMORY = 77
 """Exit code of a worker that ran out of memory; 0 is a worker that did its work, whatever the sources said."""
 
+HISTORY = 3
+"""A worker reads older months for a third of its time limit at most; the next one goes on."""
+
 Outcome = Success | Failure
+Done = TypeVar("Done")
 Report = Callable[[str, Outcome], None]
 
 
@@ -54,7 +61,7 @@ def run(
 
     Waits until no other process is polling into the same store.
     """
-    paths = Paths(config.store.path)
+    began, paths = time.monotonic(), Paths(config.store.path)
     # DuckDB keeps to the first spill folder it is told; one that is gone it makes again.
     engine.configure(
         memory=config.store.memory_limit, threads=config.store.threads, spill=paths.scratch / str(os.getpid())
@@ -71,11 +78,28 @@ def run(
         if not polled:
             publish(everything, paths, state, clock, basis, rates, rendered_as(config))
             return outcomes
-        for batch in _polls(polled, everything, lake, paths, clock, window):
+        rivals = {source.name: [other.name for other in everything if other is not source] for source in polled}
+
+        def ask(source: Source, mine: State) -> Outcome:
+            if window is not None:
+                return backfill(source, lake, mine, clock, window, rivals[source.name])
+            return poll(source, lake, mine, clock, rivals[source.name])
+
+        for batch in _in_threads(ask, polled, paths):
             for name, outcome in batch:
                 outcomes[name] = outcome
                 done(name, outcome)
             publish(everything, paths, state, clock, basis, rates, rendered_as(config))
+        if window is None:
+            until = began + config.worker.timeout.total_seconds() / HISTORY
+
+            def look_back(source: Source, mine: State) -> int:
+                return read_older(source, lake, mine, clock, rivals[source.name], until)
+
+            answered = [source for source in polled if isinstance(outcomes[source.name], Success)]
+            months = sum(read for batch in _in_threads(look_back, answered, paths) for _, read in batch)
+            if months:
+                publish(everything, paths, state, clock, basis, rates, rendered_as(config))
     return outcomes
 
 
@@ -106,30 +130,24 @@ def main() -> int:
     return 0
 
 
-def _polls(
-    sources: Sequence[Source],
-    everything: Sequence[Source],
-    lake: Lake,
-    paths: Paths,
-    clock: Clock,
-    window: Window | None,
-) -> Iterator[list[tuple[str, Outcome]]]:
-    """Outcomes in batches, as they come in."""
+def _in_threads(
+    work: Callable[[Source, State], Done], sources: Sequence[Source], paths: Paths
+) -> Iterator[list[tuple[str, Done]]]:
+    """What the work on each source came to, in batches, as they come in; one thread each."""
+    if not sources:
+        return
 
-    def one(source: Source) -> Outcome:
-        rivals = [other.name for other in everything if other is not source]
+    def one(source: Source) -> Done:
         try:
             with State(paths.state) as state:  # a SQLite connection belongs to its thread
-                if window is not None:
-                    return backfill(source, lake, state, clock, window, rivals)
-                return poll(source, lake, state, clock, rivals)
+                return work(source, state)
         except MemoryError:
             # Nothing that runs now can be relied on, least of all tidying up. What is stored is whole.
             os.write(2, b"out of memory\n")
             os._exit(OUT_OF_MEMORY)
 
     with ThreadPoolExecutor(max_workers=len(sources), thread_name_prefix="poll") as pool:
-        pending: dict[Future[Outcome], str] = {pool.submit(one, source): source.name for source in sources}
+        pending: dict[Future[Done], str] = {pool.submit(one, source): source.name for source in sources}
         while pending:
             finished, _ = wait(pending, return_when=FIRST_COMPLETED)
             yield [(pending.pop(future), future.result()) for future in finished]

@@ -169,6 +169,9 @@ class ProviderSpec(Generic[OptionsT]):
     """The `provider` label (aws, azure, gcp, …); empty where each row says its own."""
     history: timedelta | None = timedelta(days=425)
     """How far back the first poll asks; None reads all there is, at every poll (files)."""
+    recent_first: bool = False
+    """Whether the first poll asks for this month and the one before alone, and the older ones follow one by one: where
+    quotas make a year of history take minutes."""
     grains: frozenset[Grain] = frozenset({Grain.DAY})
     """Which grains it can answer."""
     calls: Callable[[OptionsT, Ask], tuple[Call, ...]] = _no_calls

@@ -331,6 +331,7 @@ SPEC = ProviderSpec(
     poll_every=8 * HOUR,
     permissions=(PERMISSION, f"the role {ROLE}"),
     label="azure",
+    recent_first=True,  # a year of months takes minutes of quota
     calls=_calls,
     routes=_routes,
     policy=_policy,

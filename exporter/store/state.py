@@ -97,6 +97,7 @@ _MIGRATIONS: tuple[str, ...] = (
     )
     """,
     "ALTER TABLE sources ADD COLUMN open_months TEXT",  # billing months not final yet; null where nobody says
+    "ALTER TABLE sources ADD COLUMN history_as TEXT",  # fingerprint of the question that all history was read for
 )
 """One script per schema version, forward only; the number applied is SQLite's `user_version`."""
 
@@ -120,6 +121,7 @@ class SourceState:
     attempt_pid: int | None = None
     asked_as: str | None = None
     stored_as: str | None = None
+    history_as: str | None = None
     last_attempt: datetime | None = None
     last_success: datetime | None = None
     failed_reason: str | None = None
@@ -275,11 +277,18 @@ class State(Spending):
             self._db.execute("INSERT OR IGNORE INTO sources (source) VALUES (?)", (source,))
             self._db.execute("UPDATE sources SET rows = ? WHERE source = ?", (rows, source))
 
+    def history_read(self, source: str, asked_as: str) -> None:
+        """Remember that all the history of a source has been read, for the question with this fingerprint."""
+        with self._writing():
+            self._db.execute("UPDATE sources SET history_as = ? WHERE source = ?", (asked_as, source))
+
     def ask_again(self, source: str) -> None:
         """Let a source be due now, and be read whole: what it had stored was lost."""
         with self._writing():
             self._db.execute(
-                "UPDATE sources SET next_due = NULL, asked_as = NULL, stored_as = NULL WHERE source = ?", (source,)
+                "UPDATE sources SET next_due = NULL, asked_as = NULL, stored_as = NULL, history_as = NULL"
+                " WHERE source = ?",
+                (source,),
             )
 
     def forget(self, source: str) -> None:
@@ -439,6 +448,7 @@ def _source(row: sqlite3.Row) -> SourceState:
         attempt_pid=row["attempt_pid"],
         asked_as=row["asked_as"],
         stored_as=row["stored_as"],
+        history_as=row["history_as"],
         last_attempt=_instant(row["last_attempt"]),
         last_success=_instant(row["last_success"]),
         failed_reason=row["failed_reason"],

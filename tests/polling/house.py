@@ -75,6 +75,7 @@ class House:
         *,
         hours: bool = False,
         series_limit: int = 2000,
+        recent_first: bool = False,
     ) -> Scripted:
         provider = Scripted(answer)
 
@@ -82,7 +83,9 @@ class House:
             meter.request("fetch")
             return provider
 
-        spec = ProviderSpec("scripted", Options, connect, settles_after, 8 * HOUR, label=label)
+        spec = ProviderSpec(
+            "scripted", Options, connect, settles_after, 8 * HOUR, label=label, recent_first=recent_first
+        )
         self.sources[name] = Source(name, spec, Options(), 8 * HOUR, settles_after, 36 * HOUR, (), hours, series_limit)
         self.providers[name] = provider
         return provider
