@@ -49,6 +49,7 @@ docs: $(STAMP) ## Rewrite generated files
 	$(BIN)/python scripts/docs.py
 
 bench: $(STAMP) ## Measure, side by side with peers
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
 	$(BIN)/python -m benchmarks
 
 clean: demo-stop ## Remove what these words made

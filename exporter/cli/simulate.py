@@ -16,7 +16,7 @@ from exporter.clock import Clock
 from exporter.errors import ConfigError, Problem
 from exporter.simulator import clouds
 
-_NEEDED = ("botocore", "moto", "sqlglot", "trustme")
+_NEEDED = ("botocore", "sqlglot", "trustme")
 
 
 @click.command()
