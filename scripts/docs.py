@@ -322,7 +322,7 @@ def template(words: str) -> str:
 
 def schema() -> str:
     """The JSON schema of the configuration file, for editors."""
-    return json.dumps(json_schema(BuiltIn()), indent=2) + "\n"
+    return json.dumps(json_schema(BuiltIn()), indent=2, ensure_ascii=False) + "\n"
 
 
 class BuiltIn:

@@ -43,4 +43,4 @@ def check(file: Path | None, *, demo: bool) -> None:
 @config.command()
 def schema() -> None:
     """Print the JSON schema of the configuration file, for editors."""
-    click.echo(json.dumps(json_schema(Registry()), indent=2))
+    click.echo(json.dumps(json_schema(Registry()), indent=2, ensure_ascii=False))

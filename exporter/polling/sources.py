@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,14 @@ from pydantic import BaseModel
 from exporter import providers
 from exporter.config.schema import ApiBudgetSettings, Config, SourceSettings
 from exporter.config.values import duration_text
-from exporter.errors import ConfigError, Problem
-from exporter.periods import Grain
+from exporter.costs import Ask
+from exporter.errors import ConfigError, Problem, SourceError
+from exporter.periods import DAY, Grain, Window
 from exporter.polling.budget import Caps
 from exporter.providers import ProviderSpec
+
+_ANY_DAY = Window.of_days(date(2024, 9, 1), date(2024, 9, 1) + DAY)
+"""What a question about anything is checked with: no provider refuses a day for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,10 @@ def _problems(number: int, source: Source) -> Iterator[Problem]:
     here, provider = f"sources[{number}]", source.spec.name
     if source.hours and Grain.HOUR not in source.spec.grains:
         yield Problem(f"{here}.hours", f"{provider} bills by the day and has no hours", hint="leave it out")
+    try:
+        source.spec.calls(source.options, Ask(_ANY_DAY, tags=source.tags))
+    except SourceError as error:  # the provider could never answer
+        yield Problem(f"{here}.tags" if source.tags else here, error.message, hint=error.hint)
     if source.poll_every >= source.max_age:
         every, age = duration_text(source.poll_every), duration_text(source.max_age)
         message = f"{age} is not longer than {every}, so data would disappear between polls of {provider}"

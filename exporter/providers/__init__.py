@@ -175,7 +175,8 @@ class ProviderSpec(Generic[OptionsT]):
     grains: frozenset[Grain] = frozenset({Grain.DAY})
     """Which grains it can answer."""
     calls: Callable[[OptionsT, Ask], tuple[Call, ...]] = _no_calls
-    """What it takes to answer an `Ask`: told without asking anybody. Nothing where asking is free."""
+    """What it takes to answer an `Ask`: told without asking anybody. Nothing where asking is free. Raises a SourceError
+    where the options and `Ask.tags` say already that there can be no answer: `config check` then refuses the source."""
     routes: Callable[[OptionsT], tuple[str, ...]] = _nothing
     """Which bills the options name, as far as they tell (`aws:111122223333`). Two sources with the same one are
     refused: their sum would count the bill twice."""

@@ -295,10 +295,10 @@ def _answered(clock: Clock | None) -> Window:
 
 def _calls(options: AzureOptions, ask: Ask) -> tuple[Call, ...]:
     """What `fetch` asks. A question takes one unit for each month it is about."""
+    cuts = 1 + (len(options.regions) if options.third(ask.tags) else 0)
     shown = ask.window.meet(_answered(None))
     if shown is None:
         return ()
-    cuts = 1 + (len(options.regions) if options.third(ask.tags) else 0)
     each = options.accounts_expected if options.accounts == "each" else 1
     questions = sum(1 + cuts * (each if scope.wide else 1) for scope in options.billing_scopes)
     months = Counter(len(list(piece.months())) for piece in pieces(days_of(shown)))

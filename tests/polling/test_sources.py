@@ -34,6 +34,36 @@ def test_an_age_shorter_than_the_providers_own_interval_is_refused(tmp_path: Pat
         resolved("sources: [{name: a, provider: demo_focus, max_age: 1h}]", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            "provider: aws_cost_explorer, tags: [team, env]",
+            "sources[0].tags: Cost Explorer cannot keep team and env apart: it groups by two dimensions at most",
+        ),
+        (
+            "provider: aws_cost_explorer, tags: [team], dimensions: [usage_type]",
+            "sources[0].tags: Cost Explorer cannot keep team and usage_type apart",
+        ),
+        (
+            "provider: azure, scopes: [00000000-0000-0000-0000-000000000001], tags: [team, env]",
+            "sources[0].tags: Azure groups by two dimensions at most, service and one of",
+        ),
+    ],
+)
+def test_what_a_provider_can_never_answer_is_refused_before_it_is_asked(
+    options: str, sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        resolved(f"sources: [{{name: a, {options}}}]", tmp_path)
+    [problem] = refused.value.problems
+    assert str(problem).startswith(sentence)
+
+
+def test_one_tag_is_no_mistake(tmp_path: Path) -> None:
+    assert resolved("sources: [{name: a, provider: aws_cost_explorer, tags: [team]}]", tmp_path)
+
+
 def test_sources_are_chosen_by_name_provider_or_label(tmp_path: Path) -> None:
     sources = resolved("sources: [{name: a, provider: demo}, {name: b, provider: demo_focus}]", tmp_path)
     assert chosen(sources, None) == sources
