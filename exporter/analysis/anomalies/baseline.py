@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.analysis.anomalies.order import ascending, middle
+from exporter.analysis.anomalies.order import ascending, middle, middle_of
 from exporter.analysis.anomalies.tuning import Tuning
 
 Array = NDArray[np.float32]
@@ -59,12 +59,13 @@ def fit(reference: Array, usual: Sequence[int], tuning: Tuning) -> tuple[Baselin
     blocks = reference.reshape(days // WEEK, WEEK, series)
     factors = _weekdays(blocks)
     plain = blocks / np.maximum(factors, _LEAST_FACTOR)
-    weekly = middle(ascending(plain.transpose(1, 0, 2).copy()))
+    weekly = middle(ascending(plain.transpose(1, 0, 2).copy(), middle_of(WEEK)))
     growth, error = _growth(weekly, tuning)
     off = (plain - weekly[:, None]).reshape(days, series)[usual]
     # Dips are holidays and outages, which say nothing about how far up a plain day goes.
-    tail = ascending(off.copy())[min(int(tuning.tail * len(off)), len(off) - 2)] / np.float32(tuning.tail_normal)
-    typical = NORMAL * middle(ascending(np.abs(off, out=off)))
+    place = min(int(tuning.tail * len(off)), len(off) - 2)
+    tail = ascending(off.copy(), (place,))[place] / np.float32(tuning.tail_normal)
+    typical = NORMAL * middle(ascending(np.abs(off, out=off), middle_of(len(off))))
     baseline = Baseline(factors, growth, error, np.maximum(typical, tail), _clumping(weekly, growth, typical, tuning))
     return baseline, plain.reshape(days, series).astype(np.float32, copy=False)
 
@@ -75,12 +76,14 @@ def _weekdays(blocks: Array) -> Array:
     mean = blocks.mean(axis=1, keepdims=True)
     known = mean > _TINY
     ratio = np.where(known, blocks / np.where(known, mean, np.float32(1)), np.float32(1))
-    factors = np.maximum(middle(ascending(ratio.copy())), np.float32(0))
+    factors = np.maximum(middle(ascending(ratio.copy(), middle_of(weeks))), np.float32(0))
     average = factors.mean(axis=0)
     factors = factors / np.where(average > _TINY, average, np.float32(1))
     off = np.abs(ratio - factors).reshape(-1, series)
     # 1.25: what a median loses against a mean.
-    noise = (np.float32(1.25) * NORMAL * middle(ascending(off))) ** 2 / np.float32(max(weeks - 0.5, 0.5))
+    noise = (np.float32(1.25) * NORMAL * middle(ascending(off, middle_of(len(off))))) ** 2 / np.float32(
+        max(weeks - 0.5, 0.5)
+    )
     between = ((factors - np.float32(1)) ** 2).mean(axis=0)
     trust = np.clip(1 - noise / np.maximum(between, np.float32(1e-12)), 0, 1)
     shrunk: Array = (1 + trust * (factors - 1)).astype(np.float32)
@@ -98,7 +101,7 @@ def _growth(weekly: Array, tuning: Tuning) -> tuple[Array, Array]:
         return nothing, nothing + np.float32(tuning.growth_unknown)
     apart = max(1, weeks // 3)
     pairs = [(i, j) for i in range(weeks) for j in range(i + apart, weeks)]
-    growth = middle(ascending([_ratio(weekly[i], weekly[j], WEEK * (j - i)) for i, j in pairs]))
+    growth = middle(ascending([_ratio(weekly[i], weekly[j], WEEK * (j - i)) for i, j in pairs], middle_of(len(pairs))))
     ages = [np.float32(WEEK * (week - (weeks - 1) / 2)) for week in range(weeks)]
     level = [weekly[week] / np.maximum(1 + growth * age, np.float32(0.1)) for week, age in enumerate(ages)]
     center = middle(ascending([row.copy() for row in level]))

@@ -17,8 +17,11 @@ Rows = NDArray[np.float32]
 
 
 @cache
-def network(length: int) -> tuple[tuple[int, int], ...]:
-    """Pairs to compare and exchange, in order, that sort `length` values: Batcher's odd-even merge sort."""
+def network(length: int, wanted: tuple[int, ...] = ()) -> tuple[tuple[int, int], ...]:
+    """Pairs to compare and exchange, in order, that sort `length` values: Batcher's odd-even merge sort.
+
+    With `wanted` places only these need to come out right, and pairs that do not matter to them are left out.
+    """
     pairs: list[tuple[int, int]] = []
     p = 1
     while p < length:
@@ -29,16 +32,31 @@ def network(length: int) -> tuple[tuple[int, int], ...]:
                 pairs += [(i, i + k) for i in places if i // (2 * p) == (i + k) // (2 * p)]
             k //= 2
         p *= 2
-    return tuple(pairs)
+    if not wanted:
+        return tuple(pairs)
+    needed, kept = set(wanted), []
+    for pair in reversed(pairs):
+        if needed & set(pair):
+            needed |= set(pair)
+            kept.append(pair)
+    return tuple(reversed(kept))
 
 
-def ascending(rows: Iterable[Rows]) -> list[Rows]:
-    """The rows with every lane sorted, the smallest first. The rows given are overwritten."""
+def middle_of(length: int) -> tuple[int, ...]:
+    """The places that a median needs."""
+    return ((length - 1) // 2, length // 2)
+
+
+def ascending(rows: Iterable[Rows], wanted: tuple[int, ...] = ()) -> list[Rows]:
+    """The rows with every lane sorted, the smallest first. The rows given are overwritten.
+
+    With `wanted` only these places hold what they should.
+    """
     found = list(rows)
     if len(found) < 2:
         return found
     spare = np.empty_like(found[0])
-    for low, high in network(len(found)):
+    for low, high in network(len(found), wanted):
         one, other = found[low], found[high]
         found[low] = np.minimum(one, other, out=spare)
         np.maximum(one, other, out=other)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from exporter.analysis.anomalies.baseline import NORMAL, WEEK, Array, fit
 from exporter.analysis.anomalies.calendar import at_edge, twins
-from exporter.analysis.anomalies.order import ascending, middle, trimmed
+from exporter.analysis.anomalies.order import ascending, middle, middle_of, trimmed
 from exporter.analysis.anomalies.sparse import judge_sparse, mostly_nothing
 from exporter.analysis.anomalies.tuning import Scale, Tuning
 
@@ -79,16 +79,14 @@ def judge(matrix: Floats, dates: Days, tuning: Tuning = DEFAULT) -> Judgement:
     found = Judgement.nothing(len(matrix))
     if not matrix.shape[1]:
         return found
-    calendar = _Calendar.of(dates)
-    for first in range(0, len(matrix), _CHUNK):
-        days = _complete(matrix[first : first + _CHUNK])
-        history = np.isfinite(days).sum(axis=0)
-        for block, reference, rows in _groups(history, tuning):
-            these = days if len(rows) == days.shape[1] else np.ascontiguousarray(days[:, rows])
-            found.put(first + rows, _Group(these, block, reference, history[rows], calendar, tuning).judged())
-        few = np.flatnonzero(mostly_nothing(days, tuning) & (history >= tuning.least_days))
-        if len(few):
-            found.put(first + few, Judgement(*judge_sparse(days[:, few], calendar.twins[0], tuning)))
+    calendar, history = _Calendar.of(dates), _history(matrix)
+    for block, reference, rows in _groups(history, tuning):
+        for these in _chunks(rows):
+            days = _complete(matrix[these])
+            found.put(these, _Group(days, block, reference, history[these], calendar, tuning).judged())
+            few = np.flatnonzero(mostly_nothing(days, tuning))
+            if len(few):
+                found.put(these[few], Judgement(*judge_sparse(days[:, few], calendar.twins[0], tuning)))
     found.score[~np.isfinite(matrix[:, -1])] = np.nan
     return found
 
@@ -103,19 +101,19 @@ def outlook(matrix: Floats, dates: Days, ahead: int, tuning: Tuning = DEFAULT) -
     spread = np.full(len(matrix), np.nan, np.float32)
     if not matrix.shape[1]:
         return expected, spread
-    calendar = _Calendar.of(dates)
-    days = _complete(matrix)
-    history = np.isfinite(days).sum(axis=0)
-    for _, reference, rows in _groups(history, tuning, blocks=((15, 0),)):
-        group = _Group(np.ascontiguousarray(days[:, rows]), 0, reference, history[rows], calendar, tuning)
-        level, deviation = group.level(Scale(0, 1, level_days=14))
-        steps = np.arange(1, ahead + 1, dtype=np.float32)[:, None]
-        factors = group.baseline.factors[np.arange(ahead) % WEEK]
-        expected[rows] = (level * (1 + group.baseline.growth * steps) * factors).T
-        spread[rows] = deviation
-    few = np.flatnonzero(mostly_nothing(days, tuning) & (history >= tuning.least_days))
-    expected[few] = np.nanmean(days[:, few], axis=0)[:, None]
-    spread[few] = np.nanstd(days[:, few], axis=0)
+    calendar, history = _Calendar.of(dates), _history(matrix)
+    for _, reference, rows in _groups(history, tuning, blocks=((tuning.least_days, 0),)):
+        for these in _chunks(rows):
+            days = _complete(matrix[these])
+            group = _Group(days, 0, reference, history[these], calendar, tuning)
+            level, deviation = group.level(0, 2 * WEEK)
+            steps = np.arange(1, ahead + 1, dtype=np.float32)[:, None]
+            factors = group.baseline.factors[np.arange(ahead) % WEEK]
+            expected[these] = (level * (1 + group.baseline.growth * steps) * factors).T
+            spread[these] = deviation
+            few = np.flatnonzero(mostly_nothing(days, tuning))
+            expected[these[few]] = np.nanmean(days[:, few], axis=0)[:, None]
+            spread[these[few]] = np.nanstd(days[:, few], axis=0)
     return expected, spread
 
 
@@ -150,6 +148,17 @@ def _complete(matrix: Floats) -> Array:
     return days
 
 
+def _history(matrix: Floats) -> NDArray[np.intp]:
+    """Days since each series began, the newest included."""
+    known = np.isfinite(matrix)
+    found: NDArray[np.intp] = np.where(known.any(axis=1), matrix.shape[1] - known.argmax(axis=1), 0)
+    return found
+
+
+def _chunks(rows: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+    yield from (rows[first : first + _CHUNK] for first in range(0, len(rows), _CHUNK))
+
+
 def _groups(
     history: NDArray[np.intp], tuning: Tuning, blocks: tuple[tuple[int, int], ...] = _BLOCKS
 ) -> Iterator[tuple[int, int, NDArray[np.intp]]]:
@@ -178,6 +187,11 @@ class _Group:
         divisors = self.baseline.divisors
         recent = [days[len(days) - block + place] / divisors[place % WEEK] for place in range(block)]
         self._plain: Array = np.concatenate([plain, *(row[None] for row in recent)]) if recent else plain
+        self._levels: dict[tuple[int, int], tuple[Array, Array]] = {}
+        self._neighbours: dict[int, Array] = {}
+        # A level never lies below the one of the weeks before the block: what recovers from a dip did not rise.
+        long = self.baseline.leveled(plain[-tuning.long_level_days :])
+        self._long = middle(ascending(list(long), middle_of(len(long))))
 
     def judged(self) -> Judgement:
         """Of the newest day."""
@@ -192,30 +206,38 @@ class _Group:
         lengths = np.array([scale.days for scale in scales], np.int8)
         return Judgement(scores.max(axis=0), self._fallen(), expected, spread, lengths[best])
 
-    def level(self, scale: Scale) -> tuple[Array, Array]:
-        """Level and standard deviation of a day without its weekday factor, on the last day before the stretch."""
-        tuning, before = self._tuning, len(self._plain) - scale.days
-        last = {
-            count: self.baseline.leveled(self._plain[before - min(count, before) : before])
-            for count in {scale.level_days, tuning.long_level_days, tuning.recent_days}
-        }
-        near = ascending(list(last[scale.level_days].copy()))
+    def level(self, back: int, count: int) -> tuple[Array, Array]:
+        """Level and standard deviation of a day without its weekday factor, `back` days before the newest day.
+
+        From the `count` days until then. The level of a day further on is this one and the growth between.
+        """
+        if known := self._levels.get((back, count)):
+            return known
+        tuning, before = self._tuning, len(self._plain) - back
+        last = self.baseline.leveled(self._plain[max(0, before - max(count, tuning.recent_days)) : before])
+        near = ascending(list(last[-count:].copy()))
         level = np.maximum(trimmed(near, int(tuning.level_trim * len(near))), np.float32(0))
-        level = np.maximum(level, middle(ascending(list(last[tuning.long_level_days].copy()))))
-        recent = middle(ascending(list(np.abs(last[tuning.recent_days] - level))))
-        spread = np.maximum(self.baseline.spread, NORMAL * recent) * np.float32(1 + 2 / self._reference)
-        return level, np.maximum(spread, np.float32(tuning.least))
+        level = np.maximum(level, self._long * (1 + self.baseline.growth * np.float32(self._block - back)))
+        recent = list(np.abs(last[-tuning.recent_days :] - level))
+        off = NORMAL * middle(ascending(recent, middle_of(len(recent))))
+        spread = np.maximum(self.baseline.spread, off) * np.float32(1 + 2 / self._reference)
+        self._levels[back, count] = level, np.maximum(spread, np.float32(tuning.least))
+        return self._levels[back, count]
 
     def _stretch(self, scale: Scale, risen: Sequence[Sequence[tuple[Array, Array]]]) -> tuple[Array, Array, Array]:
         """Score, expectation and standard deviation of the newest day, as the end of a stretch of days."""
         tuning, count = self._tuning, scale.days
-        level, spread = self.level(scale)
+        level, spread = self.level(scale.ends_back or count, scale.level_days)
         if count == 1:
             spread = np.maximum(spread, np.float32(tuning.floor) * level)
         off, expected, deviation = [], level, spread
         for back in reversed(range(count)):
             weekday = self._weekday(back)
-            base = level * (1 + self.baseline.growth * np.float32(count - back)) * self.baseline.factors[weekday]
+            base = (
+                level
+                * (1 + self.baseline.growth * np.float32((scale.ends_back or count) - back))
+                * self.baseline.factors[weekday]
+            )
             expected, deviation = base, spread * self.baseline.divisors[weekday]
             for amount, odd in risen[back]:
                 again = np.where(odd > np.float32(tuning.twin_odd) * spread, amount, np.float32(0))
@@ -244,7 +266,7 @@ class _Group:
             least, most = np.minimum(off[0], newest), np.maximum(off[0], newest)
             high, lost = np.where(least > tuning.both * most, (least + most) / 2, least), 1.0
         elif count == 3:
-            high, lost = middle(ascending([row.copy() for row in off])), 1.35
+            high, lost = middle(ascending([row.copy() for row in off], middle_of(3))), 1.35
         else:
             clip = np.float32(tuning.clip)
             high, lost = trimmed(ascending([np.clip(row, -clip, clip) for row in off]), scale.off), 1.1
@@ -264,7 +286,7 @@ class _Group:
         tuning = self._tuning
         if self._block < 3:
             return np.full(self._days.shape[1], np.nan, np.float32)
-        level, spread = self.level(Scale(3, 1, level_days=28))
+        level, spread = self.level(3, self._tuning.scales[2].level_days)
         spread = np.maximum(spread, np.float32(tuning.floor) * level)
         low = np.full(self._days.shape[1], np.inf, np.float32)
         for back in range(3):
@@ -283,12 +305,16 @@ class _Group:
                 continue
             column = place - self._start
             first = max(0, min(column - 3, len(self._plain) - WEEK))
-            neighbours = middle(ascending(list(self._plain[first : first + WEEK].copy())))
-            amount = self._days[place] - neighbours * factors[column % WEEK]
+            if first not in self._neighbours:
+                week = list(self._plain[first : first + WEEK].copy())
+                self._neighbours[first] = middle(ascending(week, middle_of(WEEK)))
+            amount = self._days[place] - self._neighbours[first] * factors[column % WEEK]
             odd = amount / divisors[column % WEEK]
             # A charge is the same on any weekday; a close is a share of the day's usual business.
             amount = np.maximum(amount, odd * factors[self._weekday(back)])
-            found.append((np.nan_to_num(amount), np.nan_to_num(odd)))
+            if column < 0:  # before the reference, where a series need not have begun
+                amount, odd = np.nan_to_num(amount), np.nan_to_num(odd)
+            found.append((amount, odd))
         return found
 
     def _weekday(self, back: int) -> int:
