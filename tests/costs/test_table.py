@@ -118,6 +118,35 @@ def test_quotes_in_values_are_values() -> None:
     assert table.where(service="' OR '1'='1").rows() == []
 
 
+def test_no_character_is_too_odd_for_a_name() -> None:
+    names = ["", "\x1f", "a\x1fb", "\x1f\x1f", "\n", "\x00", "😀", "\\", "{}"]
+    table = CostTable.of([row("2024-01-01", "1", account=name, service="\x1f", tags={name: name}) for name in names])
+    assert {line.key for line in table.by("account", "service").rows()} == {(name, "\x1f") for name in names}
+    assert sorted(key for (keys,) in table.select("map_keys(Tags)") for key in keys) == sorted(names)
+
+
+def test_rows_that_are_alike_all_count() -> None:
+    [line] = CostTable.of([row("2024-01-01", "0.1")] * 3).rows()
+    assert (line.billed, line.rows, line.list) == (Decimal("0.3"), 3, None)
+
+
+@pytest.mark.parametrize(
+    ("amount", "kept"),
+    [("1E+3", "1000"), ("-0", "0"), ("-0.5E-23", "-5E-24"), ("1.0000000000000000000000005", "1"), ("-2E-24", "-2E-24")],
+)
+def test_amounts_are_kept_however_they_are_written(amount: str, kept: str) -> None:
+    table = CostTable.of([row("2024-01-01", amount, effective=Decimal(amount), list=Decimal(amount))])
+    assert {table.sum(cost) for cost in (Cost.BILLED, Cost.EFFECTIVE, Cost.LIST)} == {Decimal(kept)}
+
+
+def test_what_is_no_amount_is_refused() -> None:
+    for amount in ("1E+14", "-100000000000000", "NaN", "NaN12", "Infinity"):
+        with pytest.raises(ValueError, match="is not an amount"):
+            CostTable.of([row("2024-01-01", "1", contracted=Decimal(amount))])
+    with pytest.raises(TypeError):
+        CostTable.of([row("2024-01-01", "1", effective=0.1)])
+
+
 def test_an_empty_table_sums_to_nothing() -> None:
     assert CostTable.nothing().sum() == 0
     assert CostTable.nothing().rows() == []
