@@ -14,9 +14,7 @@ SENTENCES = {
         "line 5: not YAML at column 12: the anchor of an alias (*…) is not defined above"
         ". hint: put a text that begins with this character in quotes"
     ),
-    "bad-api-budget": (
-        "line 1: api_budget.monthly_usd: '-5' is not an amount in US dollars such as 5 or 0.25"
-    ),
+    "bad-api-budget": ("line 1: api_budget.monthly_usd: '-5' is not an amount in US dollars such as 5 or 0.25"),
     "bad-api-budget-currency": "line 1: api_budget.monthly_eur: unknown key. hint: did you mean monthly_usd?",
     "bad-api-budget-list": "line 5: sources[0].api_budget: must be a mapping, not a list",
     "bad-api-budget-number": "line 1: api_budget: must be a mapping, not a number",
