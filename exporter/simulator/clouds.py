@@ -109,6 +109,7 @@ def _gcp(folder: Path, clock: Clock, seed: int) -> Simulated:
 
     ledger = gcp.estate(seed, clock.now(), MONTHS)
     server = gcp.GoogleCloud(ledger, clock)
+    server.warehouse.load(server.standard)  # what is READY answers at once
     key = folder / "gcp-key.json"
     key.touch(mode=0o600)
     key.write_text(server.key_file())

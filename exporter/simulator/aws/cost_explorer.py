@@ -110,11 +110,15 @@ class CostExplorer:
         found: dict[Bucket, dict[tuple[str, ...], list[Charge]]] = {
             bucket: {} for bucket in _buckets(window, asked["Granularity"])
         }
+        fits, keys_of, places = _fitting(asked.get("Filter")), [_key(group) for group in groups], {}
         for charge in self.ledger.shown(now, window):
-            if caller not in (self.payer, charge.account) or not _fits(asked.get("Filter"), charge):
+            if caller not in (self.payer, charge.account) or not fits(charge):
                 continue
-            keys = tuple(_key(group, charge) for group in groups)
-            found[_bucket(charge.start, window, step)].setdefault(keys, []).append(charge)
+            keys = tuple(key(charge) for key in keys_of)
+            start = charge.start
+            if start not in places:
+                places[start] = found[_bucket(start, window, step)]
+            places[start].setdefault(keys, []).append(charge)
         for bucket, by_keys in found.items():
             if not groups:
                 yield bucket, None, _sums(by_keys.get((), []), metrics)
@@ -206,42 +210,45 @@ def _bucket(instant: datetime, window: Window, step: timedelta | None) -> Bucket
     return start, min(start + step, window.end)
 
 
-def _fits(expression: Mapping[str, Any] | None, charge: Charge) -> bool:
+def _fitting(expression: Mapping[str, Any] | None) -> Callable[[Charge], bool]:
     """Whether a charge passes a filter."""
     if not expression:
-        return True
+        return lambda charge: True  # noqa: ARG005
     if len(expression) != 1:
         raise _refused("ValidationException", "Expression must have exactly one root node")
     [(word, inner)] = expression.items()
-    if word == "And":
-        return all(_fits(each, charge) for each in inner)
-    if word == "Or":
-        return any(_fits(each, charge) for each in inner)
+    if word in ("And", "Or"):
+        parts, both = [_fitting(each) for each in inner], word == "And"
+        return lambda charge: all(part(charge) for part in parts) if both else any(part(charge) for part in parts)
     if word == "Not":
-        return not _fits(inner, charge)
+        but = _fitting(inner)
+        return lambda charge: not but(charge)
     kind = {"Dimensions": "DIMENSION", "Tags": "TAG", "CostCategories": "COST_CATEGORY"}[word]
-    return _value({"Type": kind, "Key": inner["Key"]}, charge) in inner["Values"]
+    value, wanted = _value(kind, inner["Key"]), frozenset(inner["Values"])
+    return lambda charge: value(charge) in wanted
 
 
-def _key(group: Mapping[str, str], charge: Charge) -> str:
-    value = _value(group, charge)
-    return value if group["Type"] == "DIMENSION" else f"{group['Key']}${value}"
-
-
-def _value(group: Mapping[str, str], charge: Charge) -> str:
+def _key(group: Mapping[str, str]) -> Callable[[Charge], str]:
+    """What a charge is grouped by, as answers write it."""
     kind, key = group["Type"], group["Key"]
+    value = _value(kind, key)
+    return value if kind == "DIMENSION" else lambda charge: f"{key}${value(charge)}"
+
+
+def _value(kind: str, key: str) -> Callable[[Charge], str]:
+    """What a dimension, tag or cost category of a charge is."""
     if kind == "TAG":
-        return charge.tags.get(key, "")
+        return lambda charge: charge.tags.get(key, "")
     if kind == "COST_CATEGORY":
-        return charge.details.get(f"cost_category:{key}", "")
+        return lambda charge: charge.details.get(f"cost_category:{key}", "")
     if kind != "DIMENSION" or key not in _DIMENSIONS:
         raise _refused("ValidationException", f"Group Definition dimension key {key} is invalid")
-    return _DIMENSIONS[key](charge)
+    return _DIMENSIONS[key]
 
 
 def _sums(charges: list[Charge], metrics: list[str]) -> dict[str, Any]:
     unit = charges[0].currency if charges else "USD"
-    amounts = {name: add(*(_COSTS[name](charge) for charge in charges)) for name in metrics}
+    amounts = {name: add(*map(_COSTS[name], charges)) for name in metrics}
     return {name: {"Amount": text(amount), "Unit": unit} for name, amount in amounts.items()}
 
 

@@ -5,7 +5,7 @@ discount         EdpDiscount: 5 % of the web account's usage, taken off by a lin
 savings plan     upfront fee on the 2nd, effective cost 0; covered usage billed, negated, and effective at 60 %
 support          on the 1st, of the payer
 tax              on the 1st, of every account, in no region
-credits          on the 3rd, larger than the data account's usage of the whole month
+credits          on the 3rd; in April and October more than all the usage of the month
 refund           on the 10th of each quarter's first month
 late charges     one service is shown a day and a half after its day
 restated day     the 12th: one service costs a tenth more until the 16th
@@ -49,7 +49,8 @@ SERVICES = {  # name → usage type, cents a day, regions
 }
 DISCOUNT = 20  # the web account pays a twentieth less
 PLACES = 10
-CREDIT, REFUND, SUPPORT, UPFRONT = Decimal("-30000"), Decimal("-287.5"), Decimal(100), Decimal("1460.25")
+CREDIT, LARGE_CREDIT, REFUND = Decimal("-412.75"), Decimal("-30000"), Decimal("-287.5")
+SUPPORT, UPFRONT = Decimal(100), Decimal("1460.25")
 SHOWN_AFTER = timedelta(hours=36)
 
 
@@ -161,7 +162,7 @@ def _events(day: date) -> Iterator[Charge]:
         service = "Savings Plans for AWS Compute usage"
         yield _once(day, PAYER, service, "NoRegion", UPFRONT, "SavingsPlanUpfrontFee", effective=ZERO)
     if day.day == 3:
-        yield _once(day, DATA, LATE, "us-east-1", CREDIT, "Credit")
+        yield _once(day, DATA, LATE, "us-east-1", LARGE_CREDIT if day.month % 6 == 4 else CREDIT, "Credit")
     if day.day == 10 and day.month % 3 == 1:
         yield _once(day, WEB, EC2, "us-east-1", REFUND, "Refund")
 

@@ -103,6 +103,11 @@ class Warehouse:
         """Make a table. Its rows are loaded when the first query names it."""
         self.tables[name] = Table(f"t{len(self.tables)}", fields, needs_filter, rows)
 
+    def load(self, name: str) -> None:
+        """Fill a table now."""
+        with self._lock:
+            self._load(self.tables[name])
+
     def _load(self, table: Table) -> None:
         """Fill a table. Rows travel as JSON: DuckDB takes a dict of `key` and `value` for a map."""
         if table.rows is None:
