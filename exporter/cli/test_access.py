@@ -73,6 +73,7 @@ class Finding:
             "identity": access.identity if access else None,
             "calls": list(access.calls) if access else [],
             "newest_day": access.newest.isoformat() if access and access.newest else None,
+            "found": access.found or None if access else None,
             "missing": list(access.missing) if access else [],
             "message": log.masked(error.message) if error else None,
             "hint": log.masked(error.hint) if error and error.hint else None,
@@ -94,8 +95,8 @@ def test_access(
 ) -> None:
     """Try the credentials of each source, or of every SOURCE that is named, with as little as can be asked.
 
-    It says where credentials were found, whose they are, which calls were made, the newest day that has a charge, what
-    is missing, and what asking costs. Exit code 1 where one cannot be read.
+    It says where credentials were found, whose they are, which calls were made, what there is and the newest day that
+    has a charge, what is missing, and what asking costs. Exit code 1 where one cannot be read.
 
     \b
     cloudspend test-access --config cloudspend.yml
@@ -164,6 +165,8 @@ def _said(findings: Iterable[Finding]) -> Iterable[str]:
             yield f"{name}: cannot be tested apart from a poll. hint: cloudspend collect --providers {name}"
         else:
             yield f"{name}: asked {', '.join(each.access.calls) or 'nobody'}"
+            if each.access.found:
+                yield f"{name}: found {each.access.found}"
         lacking = each.access.missing if each.access else ()
         if each.source.spec.policy and (lacking or (each.error and each.error.reason == "access_denied")):
             yield f"{name}: the smallest policy that grants what is missing:"

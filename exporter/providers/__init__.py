@@ -107,6 +107,8 @@ class Access:
     """What was asked, in the vendor's words."""
     newest: date | None = None
     """The newest UTC day that has a charge."""
+    found: str = ""
+    """What is there, in words, where it is not one bill by its name: how many files, and how new."""
     missing: tuple[str, ...] = ()
     """Permissions that are useful and not there, in the vendor's words. What is needed raises AccessDenied instead."""
     shape: Mapping[str, object] = field(default_factory=dict)

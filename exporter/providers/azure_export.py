@@ -21,7 +21,7 @@ from exporter.costs.model import COSTS, KEYS, NAMES
 from exporter.costs.money import SQL_TYPE
 from exporter.errors import BadData, NotReady
 from exporter.periods import HOUR, Month
-from exporter.providers import Meter, Options, ProviderSpec
+from exporter.providers import Access, Meter, Options, ProviderSpec
 from exporter.providers import azure_export_columns as native_columns
 from exporter.providers.export_files import Native
 from exporter.providers.focus import Focus, FocusOptions
@@ -101,6 +101,22 @@ class AzureExport:
             for source, half in zip((self.actual, self.amortized), halves, strict=True)
         )
         return replace(_joined(actual, amortized, self.options.amortized or ""), made_of=made_of)
+
+    def access(self) -> Access:
+        """List each export, and look into its files as `Focus.access` does."""
+        exports = {"FOCUS": self.focus, "actual costs": self.actual, "amortised costs": self.amortized}
+        shown = {words: export.access() for words, export in exports.items() if export}
+        first, *others = shown.values()
+        if not others:
+            return first
+        # The bill reaches as far as both do.
+        days = [each.newest for each in shown.values() if each.newest]
+        return replace(
+            first,
+            newest=min(days) if len(days) == len(shown) else None,
+            found="; ".join(f"{words}: {each.found}" for words, each in shown.items()),
+            shape={words: each.shape for words, each in shown.items()},
+        )
 
 
 class _Export(Focus):

@@ -13,10 +13,11 @@ from decimal import Decimal
 
 from pydantic import BaseModel, Field, SecretStr
 
+from exporter.clock import Clock
 from exporter.costs import Ask, Bill, CostRow, CostTable, Note, Scope
 from exporter.errors import AccessDenied
-from exporter.periods import DAY
-from exporter.providers import Call, Meter, Options, ProviderSpec
+from exporter.periods import DAY, day_of
+from exporter.providers import Access, Call, Meter, Options, ProviderSpec
 from exporter.providers.rest import Redirected, WebPage, get_json, reading
 
 _OPERATION = "GetSubscriptionData"
@@ -49,9 +50,10 @@ class Usage(BaseModel):
 class AzureSponsorship:
     """Reads the portal day by day."""
 
-    def __init__(self, options: AzureSponsorshipOptions, meter: Meter) -> None:
+    def __init__(self, options: AzureSponsorshipOptions, meter: Meter, clock: Clock | None = None) -> None:
         self.options = options
         self.meter = meter
+        self.clock = clock
 
     def fetch(self, ask: Ask) -> Bill:
         """Every charge in the window, or a SourceError; AccessDenied where the session has ended."""
@@ -63,6 +65,19 @@ class AzureSponsorship:
         ]
         said = Note("experimental", "read from a portal page that the vendor does not document and may change any day")
         return Bill(CostTable.of(rows), (Scope(ask.window),), notes=(said,))
+
+    def access(self) -> Access:
+        """Yesterday, of each subscription."""
+        yesterday = day_of((self.clock or Clock.from_environment(may_freeze=True)).now()) - DAY
+        tables = {each: self._usage(each, yesterday) for each in self.options.subscriptions}
+        charged = any(self._rows(each, yesterday, table) for each, table in tables.items())
+        return Access(
+            credentials="`cookie`",
+            identity="",  # the portal does not say whose session it is
+            calls=(_OPERATION,),
+            newest=yesterday if charged else None,
+            shape={"TableHeaders": list(tables[self.options.subscriptions[0]].headers)},
+        )
 
     def _usage(self, subscription: str, day: date) -> Usage:
         try:

@@ -5,6 +5,7 @@
     focus_names      what columns are called, versions              focus_files      one file: header and scan
     focus_dates      instants                                       focus_tags       tags
     focus_columns    from a file's columns to a bill's, as SQL      focus_faults     naming what cannot be
+    focus_access     what is there and how it looks, for `cloudspend test-access`
 
 The files stream through DuckDB and are grouped in one pass; raw lines never reach Python. Whatever cannot be a bill
 is refused with its file, row and column, and then nothing of it is taken.
@@ -24,13 +25,14 @@ from exporter.config.schema import PathPattern
 from exporter.costs import Ask, Bill, CostTable, Note, Scope, dimension, engine
 from exporter.costs.model import NAMES
 from exporter.errors import StoreError, Unavailable
-from exporter.periods import HOUR, Grain, Month, Window
-from exporter.providers import Meter, Options, ProviderSpec
+from exporter.periods import ALWAYS, HOUR, Grain, Month, Window
+from exporter.providers import Access, Meter, Options, ProviderSpec
+from exporter.providers.focus_access import shown
 from exporter.providers.focus_columns import Layout
 from exporter.providers.focus_faults import refuse, refuse_cut_off, refuse_ragged
 from exporter.providers.focus_files import Reading, Shard, opened
 from exporter.providers.focus_manifests import Choice, choose
-from exporter.providers.focus_objects import Access, Address, Objects, installed
+from exporter.providers.focus_objects import Address, Objects, Reach, installed
 from exporter.providers.focus_places import Entry, Folder, Place, fingerprint, refuse_runs, refuse_strangers
 from exporter.providers.focus_twins import refuse_twins
 
@@ -69,7 +71,7 @@ class FocusOptions(Options):
         """Where its files lie."""
         if "://" not in self.path:
             return Folder(self.path)
-        return Objects(self.path, Access(self.endpoint, self.region, self.account, self.anonymous), meter.request)
+        return Objects(self.path, Reach(self.endpoint, self.region, self.account, self.anonymous), meter.request)
 
 
 class Focus:
@@ -106,6 +108,16 @@ class Focus:
         bill = replace(bill, made_of=made_of)
         self._answers[ask.grain] = (question, bill)
         return bill
+
+    def access(self) -> Access:
+        """List what is there, and look into the newest file, or all that are on this machine."""
+        self.meter.request("read")
+        entries = self.place.entries()
+        refuse_strangers(entries)
+        choice = self.chosen(entries)
+        sample = replace(choice, entries=tuple(self.place.sample(choice.entries)))
+        shards = self.shards(sample, Ask(ALWAYS))
+        return shown(self.place, entries, choice, [Layout(shard, Grain.DAY, ()) for shard in shards])
 
     # What follows is all that another kind of export does otherwise (`export_files`).
 

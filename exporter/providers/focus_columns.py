@@ -104,6 +104,11 @@ class Layout:
             f" FROM {self.shard.scan(numbered=True)} WHERE {self._in(window)}) WHERE bad IS NOT NULL{order} LIMIT 1"
         )
 
+    def newest(self) -> str:
+        """When the last charge starts; null where no cell is an instant as it stands."""
+        start = self._instant("ChargePeriodStart")
+        return f"SELECT max({start}) FROM {self.shard.scan()} WHERE coalesce({_likely(start)}, false)"
+
     def complaint(self, column: str) -> str:
         """What to say of a value that cannot stand in this column."""
         return _COMPLAINTS[column]

@@ -13,7 +13,7 @@ import re
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -46,6 +46,33 @@ _CREDENTIALS = {
     "gs": "set GOOGLE_APPLICATION_CREDENTIALS, run with a service account, or set `anonymous: true`",
     "az": "set AZURE_STORAGE_ACCOUNT_KEY, run with a managed identity, or set `anonymous: true`",
 }
+_FOUND = {
+    "s3": (
+        *("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE"),
+        *("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+    ),
+    "gs": (
+        *("GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH", "GOOGLE_SERVICE_ACCOUNT_KEY"),
+        "GOOGLE_APPLICATION_CREDENTIALS",
+    ),
+    "az": (
+        *("AZURE_STORAGE_TOKEN", "AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_ACCESS_KEY", "AZURE_CLIENT_SECRET"),
+        *("AZURE_FEDERATED_TOKEN_FILE", "AZURE_STORAGE_SAS_KEY", "AZURE_STORAGE_SAS_TOKEN"),
+    ),
+}
+"""Variables of the environment that obstore takes credentials from, in its order."""
+_LAST = {
+    "s3": "the role of this machine",
+    "gs": "the default credentials of gcloud, or the service account of this machine",
+    "az": "the managed identity of this machine",
+}
+_CALLS = {
+    "s3": ("s3:ListBucket", "s3:GetObject"),
+    "gs": ("storage.objects.list", "storage.objects.get"),
+    "az": ("List Blobs", "Get Blob"),
+}
+_SAMPLE = 64 << 20
+"""Bytes of the largest object that is fetched to see how it looks."""
 _ASKED_FOR_CREDENTIALS = r"169\.254\.169\.254|metadata\.google\.internal|metadata/identity|instance credentials"
 """What a failure to get credentials speaks of: the last place where each cloud's chain looks for them."""
 
@@ -96,7 +123,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class Reach:
     """How to get there, where the environment does not say it all."""
 
     endpoint: str | None = None
@@ -113,11 +140,12 @@ def installed() -> bool:
 class Objects:
     """A prefix, object or glob in object storage. Downloads live as long as this does."""
 
-    def __init__(self, url: str, access: Access, count: Callable[[str], None]) -> None:
+    def __init__(self, url: str, reach: Reach, count: Callable[[str], None]) -> None:
         self.url = url
         self.address = Address.parse(url)
-        self.access = access
+        self.reach = reach
         self.count = count
+        self.calls = _CALLS[self.address.scheme]
         self._store: ObjectStore | None = None
         self._kept: dict[tuple[str, str], Path] = {}
         self._folder: Path | None = None
@@ -164,6 +192,28 @@ class Objects:
         self._kept[entry.name, entry.mark] = path
         return path
 
+    def sample(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """The newest one. Of one that is large only its first byte is fetched, for the permission, and it is left."""
+        newest = max(entries, key=lambda entry: (entry.modified, entry.name), default=None)
+        if newest is None or newest.size <= _SAMPLE:
+            return [newest] if newest else []
+        import obstore
+
+        with self._translated(_GET, newest.name):
+            self.count(_GET)
+            obstore.get_range(self._connected(), newest.name.removeprefix(self._root()), start=0, length=1)
+        return []
+
+    @property
+    def credentials(self) -> str:
+        """Where they come from, as far as the environment tells."""
+        if self.reach.anonymous:
+            return "none (`anonymous`)"
+        scheme = self.address.scheme
+        if scheme == "s3" and (profile := os.environ.get("AWS_PROFILE")):
+            return f"profile {profile}"
+        return next((name for name in _FOUND[scheme] if os.environ.get(name)), _LAST[scheme])
+
     def _root(self) -> str:
         scheme, rest = self.url.split("://", 1)
         return f"{scheme}://{rest.split('/', 1)[0]}/"
@@ -174,7 +224,7 @@ class Objects:
 
     def _connected(self) -> ObjectStore:
         if self._store is None:
-            self._store = _connect(self.address, self.access)
+            self._store = _connect(self.address, self.reach)
         return self._store
 
     @contextmanager
@@ -187,25 +237,25 @@ class Objects:
             raise _translated(error, self.address, doing, what or self.url) from error
 
 
-def _connect(address: Address, access: Access) -> ObjectStore:
+def _connect(address: Address, reach: Reach) -> ObjectStore:
     from obstore.store import AzureStore, GCSStore, S3Store
 
-    endpoint = access.endpoint
+    endpoint = reach.endpoint
     options: Any = {**_CLIENT, "allow_http": True} if endpoint and endpoint.startswith("http://") else dict(_CLIENT)
     shared: dict[str, Any] = {"client_options": options, "retry_config": _RETRY}
-    open_ = {"skip_signature": True} if access.anonymous else {}
+    open_ = {"skip_signature": True} if reach.anonymous else {}
     config: Any
     if address.scheme == "gs":
         config = {**open_, **_given(base_url=endpoint)}
         return GCSStore(address.bucket, config=config, **shared)
     if address.scheme == "az":
-        config = {**open_, **_given(endpoint=endpoint, account_name=address.account or access.account)}
+        config = {**open_, **_given(endpoint=endpoint, account_name=address.account or reach.account)}
         return AzureStore(address.bucket, config=config, **shared)
-    if os.environ.get("AWS_PROFILE") and not access.anonymous:
+    if os.environ.get("AWS_PROFILE") and not reach.anonymous:
         from obstore.auth.boto3 import Boto3CredentialProvider
 
         shared["credential_provider"] = Boto3CredentialProvider()
-    config = {**open_, **_given(endpoint=endpoint, region=access.region)}
+    config = {**open_, **_given(endpoint=endpoint, region=reach.region)}
     return S3Store(address.bucket, config=config, **shared)
 
 

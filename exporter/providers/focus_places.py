@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -42,6 +42,16 @@ class Entry:
 class Place(Protocol):
     """A folder, glob, file or prefix."""
 
+    @property
+    def credentials(self) -> str:
+        """Where the credentials come from."""
+        ...
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """What is asked of it, in the vendor's words."""
+        ...
+
     def entries(self) -> list[Entry]:
         """Bills and manifests, by name. NotReady where there is nothing, AccessDenied, Unavailable."""
         ...
@@ -50,9 +60,16 @@ class Place(Protocol):
         """The file on this machine, fetched if need be. NotReady where it has changed since it was listed."""
         ...
 
+    def sample(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Those that are worth a look before a bill is made of them all. Raises where they may not be read."""
+        ...
+
 
 class Folder:
     """A file, a folder with all its folders, or a glob on this machine."""
+
+    credentials = "none: files on this machine"
+    calls = ("read",)
 
     def __init__(self, pattern: str) -> None:
         self.pattern = pattern
@@ -73,6 +90,10 @@ class Folder:
     def local(self, entry: Entry) -> Path:
         """The file itself."""
         return Path(entry.name)
+
+    def sample(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """All: copies do not tell by their times which is the newest."""
+        return entries
 
 
 def fingerprint(entries: Iterable[Entry]) -> str:

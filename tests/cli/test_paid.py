@@ -188,6 +188,7 @@ def test_access_says_who_and_what_is_missing_and_what_asking_costs(folder: Folde
         "identity": "reader of 111122223330",
         "calls": ["whoami"],
         "newest_day": "2024-03-14",
+        "found": None,
         "missing": ["accounts:List"],
         "message": None,
         "hint": None,
@@ -203,6 +204,19 @@ def test_access_says_who_and_what_is_missing_and_what_asking_costs(folder: Folde
     assert "demo: cannot be tested apart from a poll" in done.stderr
     assert '{"allow": ["costs:Read", "accounts:List"], "on": "111122223331"}' in done.stderr
     assert folder.calls("paid") == []
+
+
+def test_access_says_what_bills_in_files_there_are(folder: Folder) -> None:
+    header = "BilledCost,BillingCurrency,BillingPeriodStart,ChargeCategory,ChargePeriodStart,ProviderName"
+    (folder.path / "bills").mkdir()
+    (folder.path / "bills" / "a.csv").write_text(f"{header}\n1,USD,2024-03-01,Usage,2024-03-09,AWS\n")
+    folder.sources = [{"name": "files", "provider": "focus", "path": "bills"}]
+    folder.write()
+    done = folder.run("test-access", "--format", "json")
+    [said] = json.loads(done.stdout)
+    assert (done.returncode, said["access"], said["newest_day"]) == (0, "ok", "2024-03-09")
+    assert said["found"].startswith("1 file, ")
+    assert f"files: found {said['found']}" in done.stderr
 
 
 def test_access_has_the_name_of_older_tools_and_takes_sources(folder: Folder) -> None:

@@ -12,10 +12,11 @@ from typing import ClassVar
 import pytest
 from pydantic import ValidationError
 
+from exporter.clock import Clock
 from exporter.costs import Ask, Bill, Scope
 from exporter.errors import AccessDenied, BadData, SourceError, Throttled, Unavailable
 from exporter.periods import Window
-from exporter.providers import azure_sponsorship, rest
+from exporter.providers import Access, azure_sponsorship, rest
 from exporter.providers.azure_sponsorship import SPEC, AzureSponsorship, AzureSponsorshipOptions
 from exporter.simulator.ledger import Charge, Ledger
 from exporter.simulator.server import Fault, Kind
@@ -165,6 +166,28 @@ def test_a_passing_fault_is_waited_for(portal: SponsorshipPortal, waits: list[fl
     portal.inject(Fault("throttle", headers={"Retry-After": "3"}), Fault("error", status=503))
     assert fetch(portal).costs.sum() == whole
     assert waits == [3.0, 2.0]
+
+
+def shown(portal: SponsorshipPortal, now: str, **options: object) -> Access:
+    settings = {"subscriptions": [ONE, TWO], "cookie": COOKIE, "url": portal.url, **options}
+    clock = Clock(frozen=datetime.fromisoformat(now))
+    return AzureSponsorship(AzureSponsorshipOptions.model_validate(settings), CountingMeter(), clock).access()
+
+
+def test_access_asks_for_yesterday_of_each_subscription(portal: SponsorshipPortal) -> None:
+    access = shown(portal, "2024-10-01T08:00:00+00:00")
+    assert [(call.account, call.detail["start"], call.detail["end"]) for call in portal.calls] == [
+        (ONE, "2024-09-30", "2024-09-30"),
+        (TWO, "2024-09-30", "2024-09-30"),
+    ]
+    assert (access.credentials, access.newest) == ("`cookie`", date(2024, 9, 30))
+    assert access.shape == {"TableHeaders": ["Service Name", "Service Resource", "Spend"]}
+    assert shown(portal, "2024-12-01T08:00:00+00:00").newest is None
+
+
+def test_access_with_a_session_that_has_ended_is_denied(portal: SponsorshipPortal) -> None:
+    with pytest.raises(AccessDenied, match="has ended"):
+        shown(portal, "2024-10-01T08:00:00+00:00", cookie="another=one-of-yesterday")
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,13 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("If-Match", etag) != etag:
             self._fail(412)
             return
-        self._answer(200, content, {"ETag": etag, "Last-Modified": format_datetime(WRITTEN, usegmt=True)})
+        told = {"ETag": etag, "Last-Modified": format_datetime(WRITTEN, usegmt=True)}
+        if asked := self.headers.get("Range"):
+            first, last = map(int, asked.removeprefix("bytes=").split("-"))
+            told["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
+            self._answer(206, content[first : last + 1], told)
+            return
+        self._answer(200, content, told)
 
     def _list(self, bucket: str, query: dict[str, str], *, azure: bool) -> None:
         if status := self.server.refuse.get("list") or (0 if bucket == "bills" else 404):
