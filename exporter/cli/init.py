@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,19 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from exporter import providers
-from exporter.cli.settings import DEFAULT
+from exporter.cli.plan import planned
+from exporter.cli.settings import DEFAULT, one_shot_clock
 from exporter.config.describe import descriptions
 from exporter.config.load import load
 from exporter.config.schema import Config
 from exporter.config.shape import secret_keys
+from exporter.costs.money import RATIO, text
 from exporter.errors import ConfigError
 from exporter.polling import sources
 from exporter.providers import ProviderSpec
 
 _TRIES = 3
+_CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +176,25 @@ def _told(draft: _Draft, config: Config, output: Path) -> Iterator[str]:
         yield f"\nThe smallest policy that it needs:\n\n{spec.policy(options)}"
     elif spec.permissions:
         yield f"\nIt needs: {'; '.join(spec.permissions)}"
+    yield f"\n{_price(config)}"
     unset = [name for name in re.findall(r"\$\{(\w+)\}", draft.text()) if name not in os.environ]
     if unset:
         yield f"\nSet before starting: {', '.join(unset)}"
     named = "" if output == Path(DEFAULT) else f" --config {output}"
     yield f"\nNext:\n  cloudspend test-access{named}\n  cloudspend serve{named}"
+
+
+def _price(config: Config) -> str:
+    """What asking costs, as `cloudspend plan` has it; nobody is asked."""
+    [plan] = planned(config, one_shot_clock().now())
+    if plan.total.free:
+        return "Asking is free."
+    usd = plan.total.usd.quantize(_CENT, context=RATIO)
+    price = f"about {text(usd)} USD" if usd else f"less than {_CENT} USD"
+    return (
+        f"Asking costs {price} a month ({plan.polls} polls, {plan.total.requests} calls);"
+        " `cloudspend plan` shows how, `api_budget` caps it."
+    )
 
 
 def _summary(name: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,53 @@ def test_it_says_what_the_source_needs_and_what_comes_next(tmp_path: Path) -> No
     _, said = run("--provider", "focus", "--set", "path=./bills", "--output", str(file))
     assert "It needs: read access to the files" in said
     assert f"cloudspend serve --config {file}" in said
+
+
+ONE = "00000000-aaaa-bbbb-cccc-000000000001"
+
+
+@pytest.mark.parametrize(
+    ("provider", "given", "policy", "price"),
+    [
+        ("aws_cost_explorer", (), '"ce:GetCostAndUsage"', "Asking costs about {} USD a month ({} polls, {} calls)"),
+        (
+            "gcp",
+            ("table=shop-prod.billing.gcp_billing_export_v1_00AA11_BB22CC_33DD44",),
+            "--role=roles/bigquery.jobUser",
+            "Asking costs about {} USD a month ({} polls, {} calls)",
+        ),
+        ("azure", (f"scopes=[{ONE}]",), "az role assignment create", "Asking is free."),
+        ("focus", ("path=./bills",), "read access to the files", "Asking is free."),
+    ],
+)
+def test_it_says_the_smallest_policy_and_the_price_that_plan_has(
+    provider: str, given: tuple[str, ...], policy: str, price: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDSPEND_NOW", "2024-09-15T12:00:00Z,frozen")
+    file = tmp_path / "c.yml"
+    pairs = [word for pair in given for word in ("--set", pair)]
+    code, said = run("--provider", provider, "--name", "prod", *pairs, "--output", str(file))
+    assert code == 0, said
+    [planned] = json.loads(CliRunner().invoke(cli, ["plan", "--config", str(file), "--format", "json"]).stdout)
+    usd = Decimal(planned["charges"].get("USD", "0")).quantize(Decimal("0.01"))
+    assert policy in said
+    assert price.format(usd, planned["polls"], planned["calls"]) in said
+    assert ("Asking is free" in said) == (usd == 0)
+
+
+def test_a_price_below_a_cent_is_not_nothing(tmp_path: Path) -> None:
+    table = "table=shop-prod.billing.gcp_billing_export_v1_00AA11_BB22CC_33DD44"
+    given = ("--set", table, "--set", "usd_per_tib=0.01", "--name", "prod")
+    _, said = run("--provider", "gcp", *given, "--output", str(tmp_path / "c.yml"))
+    assert "Asking costs less than 0.01 USD a month" in said
+
+
+def test_aws_needs_no_option_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "c.yml"
+    assert run("--provider", "aws_cost_explorer", "--output", str(file))[0] == 0
+    [source] = resolve(read(file, Registry(), {}))
+    assert (source.name, source.spec.name) == ("aws", "aws_cost_explorer")
+    assert "    # role_arn:" in file.read_text()
 
 
 def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
