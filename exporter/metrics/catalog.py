@@ -249,7 +249,13 @@ _SPECS: tuple[Spec, ...] = (
             ("", (), "spent", "What asking has cost this UTC month, removed sources too. Only where a cap is set."),
         )
     ),
-    Spec("cloudspend_source_rows", "gauge", ("source",), "Rows of the source in the store.", live=True),
+    Spec(
+        "cloudspend_source_rows",
+        "gauge",
+        ("source",),
+        "Rows of the source's days in the store; hours and totals by account say the same again and do not count.",
+        live=True,
+    ),
     Spec(
         "cloudspend_source_folded_series",
         "gauge",

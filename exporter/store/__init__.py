@@ -20,7 +20,7 @@ class Restatement:
 
     changes: Mapping[tuple[date, str], Decimal] = field(default_factory=dict)
     rows: int = 0
-    """Rows of the source in the store afterwards."""
+    """Rows of the source's days in the store afterwards, whatever was replaced."""
     changed: bool = False
     """Whether anything in the store is different now, other amounts than billed among it."""
 

@@ -95,7 +95,6 @@ class Lake:
                         months.pop(key, None)
                     elif new != old:
                         months[key] = new
-                rows = sum(version.rows for key, version in months.items() if f"/source={source}/" in key)
                 changed = months != manifest.months
                 coverage = dict(manifest.coverage)
                 if grain is Grain.DAY:
@@ -104,7 +103,7 @@ class Lake:
                     made_of = _without(manifest.made_of, [source])
                     self._commit(_Manifest(manifest.generation + 1, months, coverage, made_of))
             self.sweep()
-            return Restatement(changes, rows, changed)
+            return Restatement(changes, _rows_of_days(months, source), changed)
 
     def read(self, window: Window, grain: Grain = Grain.DAY, sources: Collection[str] | None = None) -> CostTable:
         """See `Store.read`. StoreError where a file that is needed is missing, cut off, or not ours."""
@@ -137,8 +136,8 @@ class Lake:
         return self._manifest().made_of.get(source, "")
 
     def rows(self, source: str) -> int:
-        """Rows held for a source, days and hours."""
-        return sum(version.rows for key, version in self._manifest().months.items() if f"/source={source}/" in key)
+        """Rows held of a source's days; hours and totals by account say the same money again and do not count."""
+        return _rows_of_days(self._manifest().months, source)
 
     @property
     def size(self) -> int:
@@ -397,6 +396,10 @@ class Lake:
 def _scan(*files: Path) -> str:
     listed = ", ".join(engine.literal(str(file)) for file in files)
     return f"SELECT {', '.join(NAMES)} FROM read_parquet([{listed}], hive_partitioning = false)"
+
+
+def _rows_of_days(months: Mapping[str, _Version], source: str) -> int:
+    return sum(version.rows for key, version in months.items() if key.startswith(f"grain={Grain.DAY}/source={source}/"))
 
 
 def _without(marks: Mapping[str, _Mark], sources: Collection[str]) -> dict[str, _Mark]:

@@ -165,6 +165,25 @@ def test_hours_are_kept_beside_the_days_for_fourteen_days(house: House) -> None:
     assert house.shown("cloudspend_hourly_cost", "source") == {("a",): 1}
 
 
+def test_rows_are_those_of_the_days_at_the_first_poll_and_at_every_other(house: House) -> None:
+    def answer(ask: Ask) -> Bill:
+        starts = [at("2024-09-18T00:00:00") + i * HOUR for i in range(24)]
+        hours = [row("2024-09-18", "1", start=start, end=start + HOUR) for start in starts]
+        day = CostTable.of([row("2024-09-18", "20"), row("2024-09-18", "4", service="s3")])
+        covered = (Scope(ask.window),)
+        return Bill(CostTable.of(hours), covered) if ask.grain is Grain.HOUR else Bill(day, covered, by_account=day)
+
+    house.add("a", answer, hours=True)
+    told = []
+    for _ in range(2):
+        outcome = house.poll("a")
+        assert isinstance(outcome, Success)
+        told.append(outcome.rows)
+    assert told == [2, 2]
+    assert house.lake.rows("a") == 2
+    assert house.lake.sources() == {"a": 2 + 2 + 24}
+
+
 def test_accounts_that_a_bill_covers_bear_their_label_values_too(house: House) -> None:
     day = Window.of_day(date(2024, 9, 1))
     first = [row("2024-09-01", "1", account=f"/subscriptions/{name}") for name in ("x", "y")]
