@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,7 +14,7 @@ from decimal import Decimal
 from exporter import log
 from exporter.clock import Clock
 from exporter.costs import Ask, Bill, CostTable, Note, Scope
-from exporter.costs.money import add
+from exporter.costs.money import add, text
 from exporter.errors import STORE_ERROR, BadData, SourceError, StoreError, Unavailable
 from exporter.normalise import names
 from exporter.periods import ALWAYS, DAY, Grain, Window, day_of, midnight, settled_until
@@ -27,6 +27,7 @@ from exporter.store.state import Failure, SourceState, State, Success
 
 _log = logging.getLogger(__name__)
 _STORING = threading.Lock()
+_CENT = Decimal("0.01")
 
 
 def poll(source: Source, lake: Lake, state: State, clock: Clock, rivals: Collection[str] = ()) -> Success | Failure:
@@ -63,6 +64,7 @@ def poll(source: Source, lake: Lake, state: State, clock: Clock, rivals: Collect
         _say_failure(source, before, failed)
         return failed
     now = clock.now()
+    unattributed = before.unattributed if bill.unchanged else _unattributed(bill)
     succeeded = Success(
         at=now,
         next_due=plan.next_due(source, state, now, asked, rivals),
@@ -71,8 +73,10 @@ def poll(source: Source, lake: Lake, state: State, clock: Clock, rivals: Collect
         estimated=bill.estimated,
         open_months=bill.open_months,
         restated=_restated(source, bill, change, before, held),
-        unattributed=before.unattributed if bill.unchanged else _unattributed(bill),
-        notes={note.subject: log.masked(note.text) for note in bill.notes},
+        unattributed=unattributed,
+        lasting=same or not _lost(unattributed) or _read_twice(source, before),
+        rates=bill.rates,
+        notes={note.subject: log.masked(note.text) for note in (*bill.notes, *_rates_said(bill))},
     )
     state.succeed(source.name, succeeded)
     _learn(source, lake, state, now)
@@ -147,7 +151,15 @@ def _fetch_and_store(
 def _as_before(bill: Bill, before: SourceState) -> Bill:
     """A bill that was not read again says what it said when it was."""
     notes = tuple(Note(subject, text) for subject, text in before.notes.items())
-    return replace(bill, estimated=before.estimated, open_months=before.open_months, notes=notes)
+    moving = replace(bill, estimated=before.estimated, open_months=before.open_months)
+    return replace(moving, rates=before.rates, notes=notes)
+
+
+def _rates_said(bill: Bill) -> Iterator[Note]:
+    """Rates that the bill itself has; they are used where `currency.rates_from` asks for it."""
+    if bill.rates:
+        said = ", ".join(f"1 {name} = {text(it.rate)} USD in {it.month}" for name, it in sorted(bill.rates.items()))
+        yield Note("exchange_rate", f"the bill is told in US dollars too: {said}")
 
 
 def _tidied(source: Source, bill: Bill) -> Bill:
@@ -242,6 +254,17 @@ def _unattributed(bill: Bill) -> dict[str, Decimal]:
     total = [(line.currency, line.billed) for line in bill.totals.rows()]
     charged = [(line.currency, line.billed.copy_negate()) for line in bill.costs.rows()]
     return _by_currency([*total, *charged])
+
+
+def _lost(unattributed: Mapping[str, Decimal]) -> bool:
+    """Whether charges are missing. Vendors round each group by itself, which comes to less than a cent."""
+    return any(amount.copy_abs() >= _CENT for amount in unattributed.values())
+
+
+def _read_twice(source: Source, before: SourceState) -> bool:
+    """Whether the poll before asked for all the history too, and missed charges: the bill itself does not add up."""
+    asked = before.asked_as == source.fingerprint and before.stored_as != source.fingerprint
+    return asked and before.last_success is not None and _lost(before.unattributed)
 
 
 def _by_currency(amounts: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:

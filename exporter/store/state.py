@@ -16,7 +16,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from exporter.costs import Line
+from exporter.costs import BilledRate, Line
 from exporter.costs.money import MONEY, text
 from exporter.errors import StoreError
 from exporter.periods import Month
@@ -98,6 +98,7 @@ _MIGRATIONS: tuple[str, ...] = (
     """,
     "ALTER TABLE sources ADD COLUMN open_months TEXT",  # billing months not final yet; null where nobody says
     "ALTER TABLE sources ADD COLUMN history_as TEXT",  # fingerprint of the question that all history was read for
+    "ALTER TABLE sources ADD COLUMN rates TEXT NOT NULL DEFAULT '{}'",  # currency → [billing month, USD a unit]
 )
 """One script per schema version, forward only; the number applied is SQLite's `user_version`."""
 
@@ -137,6 +138,7 @@ class SourceState:
     open_months: frozenset[Month] | None = None
     restated: Mapping[str, Decimal] = field(default_factory=dict)
     unattributed: Mapping[str, Decimal] = field(default_factory=dict)
+    rates: Mapping[str, BilledRate] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -157,7 +159,10 @@ class Success:
     open_months: frozenset[Month] | None = None
     restated: Mapping[str, Decimal] = field(default_factory=dict)
     unattributed: Mapping[str, Decimal] = field(default_factory=dict)
+    rates: Mapping[str, BilledRate] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+    lasting: bool = True
+    """Whether what was read need not be read again but for what moves; else the next poll asks for as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,19 +257,23 @@ class State(Spending):
         """Remember that the poll of a source succeeded."""
         with self._writing():
             self._db.execute(
-                "UPDATE sources SET attempt_pid = NULL, stored_as = asked_as, last_success = ?, next_due = ?,"
+                "UPDATE sources SET attempt_pid = NULL, last_success = ?, next_due = ?,"
+                " stored_as = CASE WHEN ? THEN asked_as ELSE stored_as END,"
                 " failed_reason = NULL, failed_message = NULL, failed_hint = NULL, failures_in_row = 0,"
                 " poll_seconds = ?, rows = ?,"
-                " estimated = ?, open_months = ?, restated = ?, unattributed = ?, notes = ? WHERE source = ?",
+                " estimated = ?, open_months = ?, restated = ?, unattributed = ?, rates = ?, notes = ?"
+                " WHERE source = ?",
                 (
                     success.at.isoformat(),
                     success.next_due.isoformat(),
+                    success.lasting,
                     success.seconds,
                     success.rows,
                     json.dumps(sorted(day.isoformat() for day in success.estimated)),
                     None if success.open_months is None else json.dumps(sorted(map(str, success.open_months))),
                     _amounts(success.restated),
                     _amounts(success.unattributed),
+                    json.dumps({name: [str(it.month), text(it.rate)] for name, it in sorted(success.rates.items())}),
                     json.dumps(dict(success.notes)),
                     source,
                 ),
@@ -461,6 +470,10 @@ def _source(row: sqlite3.Row) -> SourceState:
         observed_settling=row["observed_settling"],
         estimated=frozenset(map(date.fromisoformat, json.loads(row["estimated"]))),
         open_months=frozenset(map(Month.parse, json.loads(row["open_months"]))) if row["open_months"] else None,
+        rates={
+            currency: BilledRate(Month.parse(month), Decimal(rate))
+            for currency, (month, rate) in json.loads(row["rates"]).items()
+        },
         notes=json.loads(row["notes"]),
         **amounts,
     )

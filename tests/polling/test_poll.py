@@ -145,6 +145,24 @@ def test_money_without_a_line_is_counted_to_the_last_digit(house: House) -> None
     assert outcome.unattributed == {"USD": Decimal("0.000000000000000000000001"), "EUR": 0}
 
 
+@pytest.mark.parametrize(
+    ("totals", "months"),
+    [
+        (("12", "10", "10"), [7, 7, 9]),
+        (("12", "12", "12"), [7, 7, 9]),
+        (("10.0000001", "10", "10"), [7, 9, 9]),
+        (("10", "12", "12"), [7, 9, 9]),
+    ],
+)
+def test_history_that_does_not_add_up_is_read_once_more_and_not_for_ever(
+    house: House, totals: tuple[str, ...], months: list[int]
+) -> None:
+    provider = house.add("a", full())
+    for total in totals:
+        house.poll("a", full(row("2024-09-01", "10"), totals=CostTable.of([row("2024-09-01", total)])))
+    assert [ask.window.start.month for ask in provider.asked] == months
+
+
 def test_hours_are_kept_beside_the_days_for_fourteen_days(house: House) -> None:
     def answer(ask: Ask) -> Bill:
         starts = [at("2024-09-05T00:00:00") + i * 6 * HOUR for i in range(4 * 15)]
