@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from benchmarks.outcome import Outcome
 from benchmarks.scale import Scale
-from benchmarks.subjects import daemon, focus, rendering, scrape, store
+from benchmarks.subjects import daemon, detection, focus, forecast, rendering, scrape, store
 
 Subject = Callable[[Scale], Iterator[Outcome]]
 
@@ -18,5 +18,7 @@ SUBJECTS: Mapping[str, Subject] = MappingProxyType(
         "focus": focus.outcomes,
         "store": store.outcomes,
         "daemon": daemon.outcomes,
+        "detection": detection.outcomes,
+        "forecast": forecast.outcomes,
     }
 )

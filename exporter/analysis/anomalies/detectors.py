@@ -80,7 +80,7 @@ def isolation_forest(share: float = 0.05, trees: int = 100, window: int = 91) ->
             days = series[np.isfinite(series)]
             if len(days) <= 2 * _WEEK or not np.isfinite(series[-1]):
                 continue
-            seen = _features(days)
+            seen = features(days)
             forest = IsolationForest(n_estimators=trees, contamination=share, random_state=0).fit(seen[:-1])
             odd = float(forest.offset_ - forest.score_samples(seen[-1:])[0])
             usual = float(np.median(days[:-1]))
@@ -118,7 +118,7 @@ def _banded(today: Floats, expected: Floats, limit: Floats, known: Floats) -> Ju
     return found
 
 
-def _features(days: Floats) -> Floats:
+def features(days: Floats) -> Floats:
     """Cost, change on the day before, against the mean of a week, weekday: what people feed such a forest with."""
     before = np.r_[days[0], days[:-1]]
     sums = np.cumsum(np.r_[0.0, days])

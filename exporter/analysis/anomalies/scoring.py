@@ -227,17 +227,13 @@ class _Group:
     def _stretch(self, scale: Scale, risen: Sequence[Sequence[tuple[Array, Array]]]) -> tuple[Array, Array, Array]:
         """Score, expectation and standard deviation of the newest day, as the end of a stretch of days."""
         tuning, count = self._tuning, scale.days
-        level, spread = self.level(scale.ends_back or count, scale.level_days)
+        level, spread = self.level(count, scale.level_days)
         if count == 1:
             spread = np.maximum(spread, np.float32(tuning.floor) * level)
         off, expected, deviation = [], level, spread
         for back in reversed(range(count)):
             weekday = self._weekday(back)
-            base = (
-                level
-                * (1 + self.baseline.growth * np.float32((scale.ends_back or count) - back))
-                * self.baseline.factors[weekday]
-            )
+            base = level * (1 + self.baseline.growth * np.float32(count - back)) * self.baseline.factors[weekday]
             expected, deviation = base, spread * self.baseline.divisors[weekday]
             for amount, odd in risen[back]:
                 again = np.where(odd > np.float32(tuning.twin_odd) * spread, amount, np.float32(0))

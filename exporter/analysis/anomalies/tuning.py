@@ -16,8 +16,6 @@ class Scale:
     """The days before it that say what it should have cost."""
     off: int = 0
     """Its smallest and largest days that are left out of its mean."""
-    ends_back: int = 0
-    """The level ends so many days before today where it does not end with the stretch's beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +23,10 @@ class Tuning:
     """All of it is without unit or a share of the series' level, but for the two amounts of money."""
 
     scales: tuple[Scale, ...] = (
-        Scale(1, 5.72, level_days=14),
-        Scale(2, 4.38, level_days=21, ends_back=3),
-        Scale(3, 4.6, level_days=21, off=1),
-        Scale(7, 4.19, level_days=28, off=1),
+        Scale(1, 5.81, level_days=21),
+        Scale(2, 4.4, level_days=21),
+        Scale(3, 4.28, level_days=21, off=1),
+        Scale(7, 4.23, level_days=28, off=1),
         Scale(14, 4.29, level_days=28, off=2),
     )
     longest: int = 98
