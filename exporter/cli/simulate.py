@@ -16,7 +16,7 @@ from exporter.clock import Clock
 from exporter.errors import ConfigError, Problem
 from exporter.simulator import clouds
 
-_NEEDED = ("botocore", "sqlglot", "trustme")
+_NEEDED = ("botocore", "pytz", "sqlglot", "trustme")
 
 
 @click.command()

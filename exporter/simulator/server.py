@@ -14,6 +14,7 @@ import json
 import socket
 import ssl
 import struct
+import sys
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -258,7 +259,9 @@ class _Listener(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is part of the play."""
+        """A client that hangs up is part of the play; anything else is a mistake of ours."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class _Wire:
