@@ -33,8 +33,8 @@ _ABRUPT = 0.6
 _GROWTH_ERROR = 0.0002
 _GROWTH_MOST = 0.01
 """Of growth a day, as a share of the level: a series that doubles in ten weeks is not expected to go on faster."""
-_GAINS = (0.06, 0.12, 0.25, 0.5)
-"""How far each of four levels follows a new day. Which one is right shows by how well it did before."""
+_GAINS = (0.06, 0.12, 0.25, 0.5, 0.8)
+"""How far each of five levels follows a new day. Which one is right shows by how well it did before."""
 _JUMP = 4.0
 _RUN = 3
 """Three days in a row so far off on one side are the new level."""
@@ -192,7 +192,7 @@ def _to_today(plain: Array, spread: Array, growth: Array) -> Array:
 
 
 def _levels(plain: Array, usual: Array, spread: Array, growth: Array) -> Array:
-    """Days × series: the level after each day; four that follow at different speeds, weighed by how each did before."""
+    """Days × series: the level after each day; five that follow at different speeds, weighed by how each did before."""
     days, _ = plain.shape
     followed = _followed(plain, spread, growth, np.median(plain[:WEEK], axis=0))
     ahead = min(_JUDGED, days // 4)
