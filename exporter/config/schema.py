@@ -119,6 +119,10 @@ class CurrencySettings(Settings):
     """A CSV file date,currency,rate; the newest date up to today counts. Read again at every poll. A currency that
     is in rates too has the rate given there."""
 
+    rates_from: Literal["bill"] | None = None
+    """bill: for currencies that neither of them names, what the bills themselves say a unit is worth in US dollars.
+    The newest month of any source counts; Azure's exports and Google's standard and detailed tables say it."""
+
     @field_validator("rates")
     @classmethod
     def _own_rate_is_one(cls, rates: Mapping[str, Decimal], info: ValidationInfo) -> Mapping[str, Decimal]:
@@ -143,6 +147,14 @@ class CurrencySettings(Settings):
                 said = [str(problem if one else replace(problem, hint=None)) for problem in error.problems]
                 raise ValueError(f"{error.file}: {'; '.join(said)}") from None
         return path
+
+    @field_validator("rates_from")
+    @classmethod
+    def _bills_tell_dollars(cls, given: str | None, info: ValidationInfo) -> str | None:
+        reporting = info.data.get("reporting", "USD")
+        if given and reporting != "USD":
+            raise ValueError(f"bills tell their amounts in USD alone, and reporting is {reporting}. hint: leave it out")
+        return given
 
 
 class WorkerSettings(Settings):

@@ -7,7 +7,7 @@ bill.py      Ask and Bill: the question to a provider and its answer
 engine.py    the DuckDB connection under the tables
 """
 
-from exporter.costs.bill import Ask, Bill, Note, Scope
+from exporter.costs.bill import Ask, Bill, BilledRate, Note, Scope
 from exporter.costs.model import (
     COLUMNS,
     GLOBAL,
@@ -34,6 +34,7 @@ __all__ = [
     "UNKNOWN",
     "Ask",
     "Bill",
+    "BilledRate",
     "ChargeCategory",
     "Column",
     "Cost",

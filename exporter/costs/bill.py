@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 
+from exporter.costs.money import PLACES, RATIO
 from exporter.costs.table import CostTable
 from exporter.periods import Grain, Month, Window
+
+_STEP = Decimal(1).scaleb(-PLACES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,19 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class BilledRate:
+    """What one unit of a currency was worth in US dollars in a billing month, as the bill of that month has it."""
+
+    month: Month
+    rate: Decimal
+
+    @classmethod
+    def implied(cls, month: Month, dollars: Decimal, amount: Decimal) -> BilledRate:
+        """By the sums of the same charges in both currencies, to 24 places."""
+        return cls(month, RATIO.divide(dollars, amount).quantize(_STEP, context=RATIO))
+
+
+@dataclass(frozen=True, slots=True)
 class Bill:
     """What a provider answers.
 
@@ -63,6 +80,8 @@ class Bill:
     say. Their days still settle one by one: an open month says nothing about its days."""
     accounts: Mapping[str, str] = field(default_factory=dict)
     """Account id → name."""
+    rates: Mapping[str, BilledRate] = field(default_factory=dict)
+    """Currency → its rate in the newest billing month that the bill tells in US dollars too; empty where none is."""
     notes: tuple[Note, ...] = ()
     made_of: str = ""
     """What it was read from, in a word that changes with it; empty where only reading tells."""

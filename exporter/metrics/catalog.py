@@ -111,7 +111,8 @@ _SPECS: tuple[Spec, ...] = (
         "gauge",
         ("from_currency", "to_currency"),
         "What one unit of from_currency is worth in to_currency: the newest rate up to today's UTC date, at which every"
-        " converted family stands, whatever days its costs are of.",
+        " converted family stands, whatever days its costs are of. With currency.rates_from the bills' own rate where"
+        " no other is given: that of their newest month in US dollars.",
         section="currency",
     ),
     _money(

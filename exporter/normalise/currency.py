@@ -26,11 +26,13 @@ _ONE = Decimal(1)
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What each currency is worth in the reporting currency: fixed by the configuration, or by date."""
+    """What each currency is worth in the reporting currency: fixed by the configuration, by date, or by the bills."""
 
     settings: CurrencySettings
     dated: Mapping[str, Sequence[Quote]] = field(default_factory=dict)
     """Currency → the quotes of the file, by day."""
+    billed: Mapping[str, Decimal] = field(default_factory=dict)
+    """Currency → what bills themselves say of it, for those that have no other rate."""
 
     @property
     def reporting(self) -> str:
@@ -45,6 +47,8 @@ class Rates:
             return fixed
         quotes = self.dated.get(currency, ())
         known = bisect_right(quotes, day, key=lambda quote: quote.day)
+        if not known and currency in self.billed:
+            return self.billed[currency]
         if not known:
             raise UnknownRate(f"no exchange rate from {currency} to {self.reporting} on {day}")
         return quotes[known - 1].rate

@@ -22,6 +22,7 @@ from exporter.metrics.exposition import Family, render
 from exporter.metrics.families import Picture, SourceView, families, sizes
 from exporter.normalise.currency import Rates
 from exporter.periods import ALWAYS, DAY, Grain, Month, Window, day_of, midnight
+from exporter.polling.rates import with_bills
 from exporter.polling.sources import Paths, Source
 from exporter.store.files import need_room, storing
 from exporter.store.lake import Lake
@@ -61,6 +62,7 @@ def publish(
                 shown.append((source, remembered, view))
         except StoreError as error:  # a damaged file of one source leaves the others whole
             _log.error("a source cannot be shown", extra={"fields": {"source": source.name, "error": error}})
+    rates = rates and with_bills(rates, [remembered for _, remembered, _ in shown])
     picture = Picture(now, views, state.accounts(), rates)
     made = list(families(picture))
     without_rate = _without_rate(made)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from exporter.config.rates import HEADER
 from exporter.config.schema import CurrencySettings
+from exporter.costs import BilledRate
 from exporter.costs.money import text
 from exporter.errors import ConfigError
 from exporter.normalise import currency
 from exporter.normalise.currency import Rates
 from exporter.polling.sources import Paths
 from exporter.store.files import write_durably
+from exporter.store.state import SourceState
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +40,20 @@ def current(settings: CurrencySettings | None, paths: Paths) -> Rates | None:
     if memory.succeeds(rates):
         _log.info("the exchange rates can be read again", extra={"fields": {"file": settings.rates_file}})
     return rates
+
+
+def with_bills(rates: Rates, remembered: Iterable[SourceState]) -> Rates:
+    """With the rates that the bills of these sources have themselves, where the configuration asks for it.
+
+    The newest month counts; of two sources that tell the same month, the first.
+    """
+    if rates.settings.rates_from is None:
+        return rates
+    newest: dict[str, BilledRate] = {}
+    for name, told in (pair for source in remembered for pair in source.rates.items()):
+        if name not in newest or newest[name].month < told.month:
+            newest[name] = told
+    return replace(rates, billed={name: told.rate for name, told in newest.items()})
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,6 +199,7 @@ def _joined(actual: Bill, amortized: Bill, path: str) -> Bill:
         costs=CostTable.over(f"SELECT {', '.join(NAMES)} FROM {kept.name}", owner=kept),
         covered=actual.covered,
         accounts={**amortized.accounts, **actual.accounts},
+        rates=actual.rates,
         notes=(*dict.fromkeys(notes), *([Note("no_effective_cost", said)] if alone else [])),
         rounded=actual.rounded + amortized.rounded,
     )

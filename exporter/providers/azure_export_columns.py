@@ -15,6 +15,7 @@ from exporter.costs import ChargeCategory
 from exporter.costs.engine import literal
 from exporter.providers.export_files import Made, Native, NativeShard
 from exporter.providers.focus_amounts import said
+from exporter.providers.focus_names import USD
 
 COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -32,6 +33,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "InvoiceId": ("invoiceid",),
         "ListCost": ("paygcostinbillingcurrency",),
         "Tags": ("tags",),
+        USD: ("costinusd",),
         "type": ("chargetype",),
         "pricing": ("pricingmodel",),
     }

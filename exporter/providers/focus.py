@@ -22,8 +22,9 @@ from pydantic import Field, field_validator, model_validator
 
 from exporter import __version__
 from exporter.config.schema import PathPattern
-from exporter.costs import Ask, Bill, CostTable, Note, Scope, dimension, engine
+from exporter.costs import Ask, Bill, BilledRate, CostTable, Note, Scope, dimension, engine
 from exporter.costs.model import NAMES
+from exporter.costs.money import SQL_TYPE
 from exporter.errors import StoreError, Unavailable
 from exporter.periods import ALWAYS, HOUR, Grain, Month, Window
 from exporter.providers import Access, Meter, Options, ProviderSpec
@@ -152,9 +153,20 @@ def _bill(layouts: list[Layout], window: Window, choice: Choice, tidied: Callabl
         costs=CostTable.over(f"SELECT {', '.join(NAMES)} FROM {grouped.name}", owner=grouped),
         covered=_covered(months, window),
         accounts=dict(names),
+        rates=_rates(grouped),
         notes=(*_notes(found.layouts, found.uneven), *_findings(grouped), *_said(choice)),
         rounded=found.rounded,
     )
+
+
+def _rates(grouped: engine.Kept) -> dict[str, BilledRate]:
+    """What the newest month that is told in dollars too says of each currency."""
+    sums = engine.run(
+        f"SELECT BillingCurrency, {dimension('billing_month')} AS month, sum(dollars)::{SQL_TYPE},"
+        f" sum(of_which)::{SQL_TYPE} FROM {grouped.name} WHERE of_which > 0 AND BillingCurrency <> 'USD'"
+        " GROUP BY ALL ORDER BY month"
+    )
+    return {currency: BilledRate.implied(Month.parse(month), *pair) for currency, month, *pair in sums}
 
 
 def _months(told: Iterable[Window]) -> set[Month]:

@@ -15,6 +15,7 @@ from exporter.periods import ALWAYS, Grain, Window
 from exporter.providers import focus_dates
 from exporter.providers.focus_amounts import Amount, said
 from exporter.providers.focus_files import Reading, Shard
+from exporter.providers.focus_names import USD
 from exporter.providers.focus_tags import NO_TAGS, mapped, value
 
 _CURRENCY = "^[A-Z]{3}$"
@@ -50,6 +51,7 @@ class Layout:
         *(f"sum({cost})::{SQL_TYPE} AS {cost}" for cost in COSTS),
         "sum(RowCount)::BIGINT AS RowCount",
         "max(SubAccountName) AS SubAccountName",
+        *(f"sum({side})::{SQL_TYPE} AS {side}" for side in ("dollars", "of_which")),
         *(f"sum({count})::BIGINT AS {count}" for count in ("bad", "rounds", "uneven")),
     )
 
@@ -137,6 +139,7 @@ class Layout:
             "BilledCost": f"sum({billed})::{SQL_TYPE}",
             "EffectiveCost": f"sum(coalesce({effective}, {billed}))::{SQL_TYPE}",
             **{cost: f"sum({costs[cost]})::{SQL_TYPE}" for cost in ("ListCost", "ContractedCost")},
+            **self._dollars(billed),
             "RowCount": "count(*)",
             "bad": f"count(*) FILTER ({' OR '.join(test for _, test in self._wrong_rows(rounding=rounding))})",
             "rounds": f"count(*) FILTER ({' OR '.join(amount.too_fine for amount in self.amounts.values())})",
@@ -173,7 +176,7 @@ class Layout:
             "IsEstimated": "false",
             "IsRefund": f"negative AND ({self._category(category)} IN ('Purchase', 'Adjustment')"
             f" OR {chargeclass} IS NOT DISTINCT FROM 'correction')",
-            **{name: name for name in (*COSTS, "RowCount", "rounds", "uneven")},
+            **{name: name for name in (*COSTS, "dollars", "of_which", "RowCount", "rounds", "uneven")},
             "bad": f"CASE WHEN {' OR '.join(test for _, test in self._wrong_groups('r_'))} THEN RowCount ELSE bad END",
         }
 
@@ -212,6 +215,20 @@ class Layout:
         given = f"lower(coalesce({said('r_CommitmentDiscountStatus')}, {said('r_ChargeSubcategory')}))"
         used = "WHEN 'used' THEN 'Used' WHEN 'used commitment' THEN 'Used'"
         return f"CASE {given} {used} WHEN 'unused' THEN 'Unused' WHEN 'unused commitment' THEN 'Unused' ELSE '' END"
+
+    def _dollars(self, billed: str) -> dict[str, str]:
+        """What the charges come to in US dollars where the file says so, and of which billed cost that is.
+
+        Of charges alone: what comes back would take their sum to where no rate can be read from it.
+        """
+        if USD not in self.shard.columns:
+            return dict.fromkeys(("dollars", "of_which"), f"CAST(NULL AS {SQL_TYPE})")
+        dollars = Amount(self.shard.columns[USD], self.shard.types[USD]).sql(rounding=True)
+        both = f"{dollars} > 0 AND {billed} > 0"
+        return {
+            "dollars": f"CAST(sum({dollars}) FILTER ({both}) AS {SQL_TYPE})",
+            "of_which": f"CAST(sum({billed}) FILTER ({both}) AS {SQL_TYPE})",
+        }
 
     def _tags(self) -> dict[str, str]:
         """One column per asked key."""

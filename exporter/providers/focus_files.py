@@ -95,7 +95,7 @@ class Shard:
         if self._even:
             return "false"
         spare = [f"c{len(self.header) + i}" for i in range(_SPARE)]
-        last = max(at for name, at in self.place.items() if name != without)
+        last = max(at for name, at in self.place.items() if name not in (without, names.USD))
         return f"((c{last} IS NULL) OR ({spare[0]} IS NOT NULL AND concat({', '.join(spare)}) <> ''))"
 
     @property

@@ -21,6 +21,9 @@ PREVIEW_NAMES: Mapping[str, str] = MappingProxyType({"Region": "RegionId"})
 ChargeSubcategory has no successor: its values went to ChargeCategory and CommitmentDiscountStatus (`focus_columns`).
 """
 
+USD = "x_BilledCostInUsd"
+"""Azure's own column: BilledCost in US dollars. A rate comes from it, and no bill; a row without it is whole."""
+
 READ: tuple[str, ...] = (
     *REQUIRED,
     "BillingAccountId",
@@ -44,10 +47,11 @@ READ: tuple[str, ...] = (
     "SubAccountId",
     "SubAccountName",
     "Tags",
+    USD,
     "x_Project",
     "x_SkuMeterSubcategory",
 )
-"""Every column that a bill is made of; all others are passed over."""
+"""Every column that a bill, or its rate, is made of; all others are passed over."""
 
 _TELLING = ("BillingAccountType", "PricingCurrency", "ServiceSubcategory", "SkuMeter")
 """Columns that only tell the version."""

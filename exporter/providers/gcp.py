@@ -22,7 +22,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from exporter.clock import Clock
 from exporter.config.values import Duration, LocalPath
-from exporter.costs import Ask, Bill, ChargeCategory, CostRow, CostTable, Note, Scope
+from exporter.costs import Ask, Bill, BilledRate, ChargeCategory, CostRow, CostTable, Note, Scope
 from exporter.costs.money import PLACES, add
 from exporter.errors import AccessDenied, BadData
 from exporter.log import keep_secret
@@ -137,6 +137,7 @@ class Gcp:
             covered=(Scope(ask.window),),
             totals=CostTable.of(found.totals),
             accounts=found.names,
+            rates=found.rates,
             notes=tuple(found.notes()),
             rounded=found.rounded,
         )
@@ -231,6 +232,8 @@ class _Found:
     totals: list[CostRow] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     strangers: set[str] = field(default_factory=set)
+    per_dollar: dict[str, tuple[datetime, Month, Decimal]] = field(default_factory=dict)
+    """Currency → its conversion rate on the newest day that has one, the highest where the day has several."""
     billed_by: dict[str, str] = field(default_factory=dict)
     """Billing account → the table that has its bill."""
     rounded: int = 0
@@ -257,12 +260,28 @@ class _Found:
             raise BadData(f"{table} and {holder[account]} both hold the bill of {account}", hint=hint)
         if row["account_name"]:
             self.names[_text(row, "account")] = row["account_name"]
+        self._rate(row)
         if _text(row, "kind") not in _CATEGORIES:
             self.strangers.add(_text(row, "kind"))
         for charge in _charges(row, tags, grain):
             amounts = (charge.billed, charge.effective, charge.list, charge.contracted)
             self.rounded += sum(1 for amount in amounts if amount is not None and _places(amount) > PLACES)
             self.rows.append(charge)
+
+    def _rate(self, row: Row) -> None:
+        """`cost` divided by `currency_conversion_rate` is the cost in US dollars (Google, "Standard data export")."""
+        month, rate, currency = _text(row, "month"), _known(row, "per_dollar"), _text(row, "currency")
+        if month and rate and rate > 0 and currency != "USD":
+            told = _instant(_text(row, "start")), Month(int(month[:4]), int(month[4:])), rate
+            self.per_dollar[currency] = max(told, self.per_dollar.get(currency, told))
+
+    @property
+    def rates(self) -> dict[str, BilledRate]:
+        """What each currency was worth on its newest day."""
+        return {
+            currency: BilledRate.implied(month, Decimal(1), rate)
+            for currency, (_, month, rate) in self.per_dollar.items()
+        }
 
     def notes(self) -> Iterator[Note]:
         """What no number shows."""

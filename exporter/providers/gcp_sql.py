@@ -110,7 +110,12 @@ class Export:
         inner = [f"{expression} AS {name}" for name, expression in (labels | amounts).items()]
         sums = [f"{_whole(name)} AS {name}" for name in AMOUNTS]
         grouped = ", ".join(labels)
-        facts = ["COUNT(*) AS row_count", "MAX(account_name) AS account_name", "GROUPING(start) AS summed"]
+        facts = [
+            "MAX(per_dollar) AS per_dollar",
+            "COUNT(*) AS row_count",
+            "MAX(account_name) AS account_name",
+            "GROUPING(start) AS summed",
+        ]
         sql = (
             f"WITH charge AS (\n  SELECT {_listed(inner)}\n"
             f"  FROM `{self.name}`\n  WHERE {' AND '.join(conditions)}\n)\n"
@@ -123,7 +128,7 @@ class Export:
             Parameter("until", "TIMESTAMP", ask.window.end),
             *(Parameter(f"tag_{n}", "STRING", key) for n, key in enumerate(keys) if key not in own),
         ]
-        columns = (*labels, *AMOUNTS, "row_count", "account_name", "summed")
+        columns = (*labels, *AMOUNTS, "per_dollar", "row_count", "account_name", "summed")
         return Statement(sql, tuple(parameters), columns, keys)
 
     def newest(self, since: datetime) -> Statement:
@@ -188,6 +193,7 @@ class Export:
             "effective": "CAST(NULL AS BIGNUMERIC)",
             "contracted": cost,
             "at_list": listed,
+            "per_dollar": _exact("currency_conversion_rate", self.fields.get("currency_conversion_rate", "")),
         }
 
     def _focus_amounts(self) -> dict[str, str]:
@@ -195,7 +201,8 @@ class Export:
         columns["at_list"] = "ListCost"
         name = "x_Project.Name" if "x_project.name" in self.fields else "CAST(NULL AS STRING)"
         exact = {word: _exact(column, self.fields.get(column.lower(), "")) for word, column in columns.items()}
-        return {"account_name": name, "promoted": "CAST(0 AS BIGNUMERIC)", **exact}
+        unknown = "CAST(NULL AS BIGNUMERIC)"
+        return {"account_name": name, "promoted": "CAST(0 AS BIGNUMERIC)", **exact, "per_dollar": unknown}
 
     def _tag(self, n: int) -> str:
         """The value of a key: the resource's own label, else the project's, else a tag's."""
