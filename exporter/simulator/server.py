@@ -296,6 +296,7 @@ def _handler(server: CloudServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 60
+        disable_nagle_algorithm = True  # head and body are two packets; the second would wait 40 ms for an answer
 
         def _serve(self) -> None:
             address = urlsplit(self.path)
