@@ -25,6 +25,7 @@ from exporter.periods import Grain
 
 BUILTIN: Mapping[str, str] = MappingProxyType(
     {
+        "aws_athena": "exporter.providers.aws_athena:SPEC",
         "aws_cost_explorer": "exporter.providers.aws_cost_explorer:SPEC",
         "aws_export": "exporter.providers.aws_export:SPEC",
         "azure": "exporter.providers.azure:SPEC",

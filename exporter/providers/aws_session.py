@@ -22,7 +22,7 @@ from pydantic import SecretStr, StringConstraints, model_validator
 from exporter.config.schema import Duration, LocalPath
 from exporter.errors import BadData, SourceError
 from exporter.log import keep_secret
-from exporter.providers import Meter, Options, rest
+from exporter.providers import NO_UNITS, Meter, Options, rest
 from exporter.providers.aws_errors import MISSING, credentials, failure
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ class AwsSession:
         *,
         needs: Iterable[str],
         charge: Decimal = Decimal(0),
+        units: Mapping[str, Decimal] = NO_UNITS,
         endpoint: str | None = None,
     ) -> dict[str, Any]:
         """One answer, without the SDK's own additions. Raises a SourceError, a few tries later where it may pass.
@@ -133,7 +134,7 @@ class AwsSession:
         permission = f"{service}:{operation}"
         attempt = 1
         while True:
-            self._meter.request(permission, charge)
+            self._meter.request(permission, charge, units=units)
             try:
                 answer = self._ask(service, operation, request, endpoint)
             except SourceError:

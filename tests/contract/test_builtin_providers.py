@@ -33,6 +33,7 @@ QUESTIONS = {
 ELSEWHERE = {
     "gcp": "tests/providers/test_gcp_bill.py",
     "azure": "tests/providers/test_azure.py",
+    "aws_athena": "tests/providers/test_aws_athena.py",
     "aws_cost_explorer": "tests/providers/test_aws_cost_explorer.py",
     "aws_export": "tests/providers/test_aws_export.py",
     "azure_export": "tests/providers/test_azure_export.py",
