@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from types import MappingProxyType
@@ -99,6 +100,8 @@ def test_a_day_billed_in_part_does_not_lower_what_is_expected() -> None:
     found = one(monthly(), rows, "2024-03-16", "2024-03-15")
     assert found.projection.total == whole.projection.total
     assert found.spent == whole.spent + 1
+    plain, partial = (one(monthly("161"), some, "2024-03-16", "2024-03-15").exhausted_on for some in (rows[:-1], rows))
+    assert plain == partial == date(2024, 3, 17)
 
 
 def test_a_fast_burn_shows_on_the_last_settled_day_before_the_week_does() -> None:
@@ -251,6 +254,11 @@ def test_an_ended_month_moves_until_it_is_final_and_not_after() -> None:
     assert (closed.spent, closed.settled, closed.final) == (D(400), True, False)
     final = stand(monthly(), restated, "2024-04-12", "2024-04-10", settled.remembered)
     assert final.of("b").history[-1].final
+    # One before it that never became final does not open it again.
+    kept = final.remembered["b"]
+    opened = replace(kept, closed=(replace(kept.closed[0], final=False), *kept.closed[1:]))
+    later = stand(monthly(), [*restated, row("2024-03-21", "1000")], "2024-04-20", previous={"b": opened})
+    assert later.of("b").history[-1].spent == D(400)
     forgotten = stand(monthly(), steady("2024-05-01", "2024-05-20"), "2024-05-21", previous=final.remembered)
     assert D(400) in [each.spent for each in forgotten.of("b").history]
 
