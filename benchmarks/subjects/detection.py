@@ -95,4 +95,4 @@ def _forest(small: object, tables: dict[str, str]) -> Iterator[Outcome]:
 
 
 def _one(value: float, unit: str = "") -> Figure:
-    return Figure.of([value], unit)
+    return Figure.of([float(value)], unit)

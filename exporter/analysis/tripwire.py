@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from exporter.costs import GLOBAL, UNKNOWN, ChargeCategory, CostTable
-from exporter.costs.money import ZERO, add
+from exporter.costs.money import ZERO, add, text
 
 KINDS = ("account", "service", "region")
 """What is watched, the widest first: a new account brings services and regions of its own."""
@@ -45,7 +45,7 @@ class FirstSpend:
         """For people."""
         source, provider, kind, name = self.place
         what = f"{provider} {kind} {name} ({source})"
-        return f"First spend ever in {what}: {self.cost:f} {self.currency} since {self.since:%Y-%m-%d %H:%M} UTC."
+        return f"First spend ever in {what}: {text(self.cost)} {self.currency} since {self.since:%Y-%m-%d %H:%M} UTC."
 
 
 @dataclass(frozen=True, slots=True)

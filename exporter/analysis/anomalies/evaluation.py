@@ -119,7 +119,8 @@ class _Estate:
             for each in self._causes(values, rows, [each for each in odd if each.kind is not Kind.DROP]):
                 yield self._finding(day, values, each)
             told = [finding.scope for finding in known]
-            for each in sorted(odd, key=lambda each: each.excess):
+            # What fell to nothing names it better than a sum that lost half; of two such the wider does.
+            for each in sorted(odd, key=lambda each: (round(each.actual / max(each.expected, 1e-9), 1), each.excess)):
                 if each.kind is Kind.DROP and not any(_touch(each.slice.scope, scope) for scope in told):
                     told.append(each.slice.scope)
                     yield self._finding(day, values, each)
