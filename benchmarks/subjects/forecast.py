@@ -17,7 +17,7 @@ _FEW, _ORIGINS = 100, 9
 _MEDIAN, _BY_MONEY = Target(value=1.1), Target(value=2.3)
 _TRIED = (
     "faded and unfaded growth, other gains of the level, 12 to 32 weeks, a line where it was better before: all within "
-    "0.1 points. A fifth to two fifths of it is missed by whoever knows all noise but not what has not begun"
+    "0.1 points. A quarter to a half of it is missed by whoever knows all noise but not what has not begun"
 )
 
 
