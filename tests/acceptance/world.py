@@ -208,7 +208,8 @@ def opened(
 ) -> Iterator[World]:
     """A world at `first` whose ledgers reach to `last` and so many months back.
 
-    `options` are those of all sources; `top` are more sections of the configuration.
+    `options` are those of all sources, `None` leaves one out: pages are kept only with `cache=None`. `top` are more
+    sections of the configuration.
     """
     monkeypatch.setattr(simulated, "MONTHS", months)
     waits: list[float] = []
@@ -221,7 +222,7 @@ def opened(
     with simulated.running(folder, Clock(frozen=last or first), tuple(only), seed=7) as clouds:
         document = yaml.safe_load(simulated.configuration(clouds, folder / "data"))
         for source in document["sources"]:
-            source.update({"cache": "off", **options})
+            source.update({key: value for key, value in {"cache": "off", **options}.items() if value is not None})
         text = yaml.safe_dump({**document, **(top or {})})
         config = load(text, Registry(), folder=folder, environment={})
         world = World({cloud.server.name: cloud for cloud in clouds}, config, monkeypatch, first, waits)
