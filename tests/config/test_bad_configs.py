@@ -139,6 +139,9 @@ SENTENCES = {
     "bad-rates-file-zero": (
         "line 3: currency.rates_file: {folder}/rates/zero.csv: row 3: an exchange rate must be more than 0, not '0'"
     ),
+    "bad-rates-from-reporting": (
+        "line 1: currency.rates_from: bills tell their amounts in USD alone, and reporting is EUR. hint: leave it out"
+    ),
     "bad-reference": (
         "line 5: sources[0].token: ${ begins no reference such as ${NAME} or ${NAME:-default}"
         ". hint: write $${ for the two characters"

@@ -30,7 +30,8 @@ def test_what_is_handed_over_is_flat_as_in_a_file_and_its_paths_are_absolute(con
     assert handed["store"] == {"path": str(HERE / "data"), "memory_limit": "512MB", "threads": 4}
     assert handed["cost"] == {"basis": "effective"}
     rates = {"EUR": "0.93450000000000000001", "USD": "0.8472", "HUF": "0.0024", "JPY": "1"}
-    assert handed["currency"] == {"reporting": "CHF", "rates": rates, "rates_file": str(HERE / "rates/good.csv")}
+    file = str(HERE / "rates/good.csv")
+    assert handed["currency"] == {"reporting": "CHF", "rates": rates, "rates_file": file, "rates_from": None}
     assert handed["api_budget"] == {"monthly_usd": "5.1"}
     assert handed["worker"] == {"timeout": "1h30m", "memory_limit": "4GiB"}
     assert handed["sources"][0] == {

@@ -55,6 +55,7 @@ class Working:
 BEYOND = {
     *("bad-duplicate-key", "bad-key", "bad-merge"),  # how a value is written
     *("bad-repeated-name", "bad-poll-outlives-data", "bad-poll-outlives-default"),  # two values together
+    "bad-rates-from-reporting",  # the same
     *("bad-hasty-poll", "bad-zero-timeout"),  # lengths of time
     *("bad-empty-tag", "bad-home-path", "bad-expired-secret"),  # what a validator judges
     *("bad-unset-variable", "bad-wrong-variable", "bad-reference"),  # the environment

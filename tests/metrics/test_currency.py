@@ -189,7 +189,8 @@ def test_the_snapshot_says_how_it_was_converted(house: House) -> None:
     assert house.rates is not None
     polled(house, "a", row("2024-09-17", "1", "CAD"))
     said = house.publish().manifest.sources["a"]
-    assert said["currency"] == {"reporting": "USD", "rates": {"EUR": "1.0834", "HUF": "0.0028"}, "rates_file": None}
+    rates = {"EUR": "1.0834", "HUF": "0.0028"}
+    assert said["currency"] == {"reporting": "USD", "rates": rates, "rates_file": None, "rates_from": None}
     assert said["currency"] == house.rates.settings.model_dump(mode="json")
     assert said["without_rate"] == ["CAD"]
 

@@ -12,12 +12,64 @@ import pytest
 from exporter import snapshot
 from exporter.clock import Clock
 from exporter.config import CurrencySettings, load
+from exporter.costs import Bill, BilledRate, CostTable
 from exporter.errors import UnknownRate
+from exporter.normalise.currency import Rates
+from exporter.periods import Month
 from exporter.polling import worker
-from exporter.polling.rates import current
+from exporter.polling.rates import current, with_bills
 from exporter.polling.sources import Paths, Registry
+from exporter.store.state import SourceState
+from tests.costs.rows import row
+from tests.polling.house import House, full
 
 DAY = date(2024, 9, 20)
+AUGUST, SEPTEMBER = Month(2024, 8), Month(2024, 9)
+
+
+def told(name: str, **rates: tuple[Month, str]) -> SourceState:
+    return SourceState(name, rates={key: BilledRate(month, Decimal(rate)) for key, (month, rate) in rates.items()})
+
+
+def test_the_bills_own_rates_are_for_those_without_another_and_only_where_asked(paths: Paths) -> None:
+    bills = [told("a", EUR=(SEPTEMBER, "1.5"), HUF=(SEPTEMBER, "0.003"))]
+    asked = CurrencySettings(rates={"EUR": Decimal("1.1")}, rates_from="bill")
+    rates = with_bills(Rates(asked), bills)
+    assert (rates.rate("EUR", DAY), rates.rate("HUF", DAY)) == (Decimal("1.1"), Decimal("0.003"))
+    silent = with_bills(Rates(CurrencySettings()), bills)
+    with pytest.raises(UnknownRate):
+        silent.rate("HUF", DAY)
+
+
+def test_a_quote_of_the_file_goes_first_from_its_day_on(file: Path, paths: Paths) -> None:
+    write(file, "2024-09-02,EUR,1.1062")
+    rates = current(CurrencySettings(rates_file=file, rates_from="bill"), paths)
+    assert rates is not None
+    rates = with_bills(rates, [told("a", EUR=(AUGUST, "1.5"))])
+    assert (rates.rate("EUR", date(2024, 9, 1)), rates.rate("EUR", DAY)) == (Decimal("1.5"), Decimal("1.1062"))
+
+
+def test_the_newest_month_of_any_bill_counts_and_of_two_alike_the_first() -> None:
+    bills = [told("a", EUR=(AUGUST, "1")), told("b", EUR=(SEPTEMBER, "2")), told("c", EUR=(SEPTEMBER, "3"))]
+    assert with_bills(Rates(CurrencySettings(rates_from="bill")), bills).rate("EUR", DAY) == 2
+
+
+def test_a_bills_rate_is_remembered_said_and_published(tmp_path: Path) -> None:
+    house = House(tmp_path, rates=Rates(CurrencySettings(rates_from="bill")))
+    rates = {"EUR": BilledRate(SEPTEMBER, Decimal("1.25"))}
+    house.add("a", full(row("2024-09-17", "2", "EUR"), row("2024-09-17", "1", "HUF"), rates=rates, made_of="monday"))
+    house.poll("a")
+    assert house.shown("cloudspend_exchange_rate", "from_currency", "to_currency") == {("EUR", "USD"): 1.25}
+    assert house.shown("cloudspend_converted_daily_cost") == {(): 2.5}
+    assert house.shown("cloudspend_unconverted_cost", "currency") == {("HUF",): 1}
+    # Files that have not changed are not read, and what they said still counts.
+    house.poll("a", lambda _ask: Bill(CostTable.nothing(), (), made_of="monday", unchanged=True))
+    with house.state() as state:
+        said = state.source("a").notes
+    assert house.shown("cloudspend_exchange_rate") == {(): 1.25}
+    assert said == {"exchange_rate": "the bill is told in US dollars too: 1 EUR = 1.25 USD in 2024-09"}
+    house.poll("a", full(row("2024-09-17", "2", "EUR")))
+    assert house.shown("cloudspend_exchange_rate") == {}
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from exporter.clock import Clock
 from exporter.costs import Ask, Bill, Cost, CostTable
 from exporter.errors import BadData
-from exporter.periods import Grain, Window
+from exporter.periods import Grain, Month, Window
 from exporter.providers.gcp import SPEC
 from exporter.simulator.gcp import GoogleCloud, estate
 from exporter.simulator.ledger import Charge, Ledger
@@ -65,6 +65,14 @@ class TestGcp(BillContract):
 
 def sums(costs: CostTable, *by: str) -> dict[tuple[str, ...], Decimal]:
     return {line.key: line.billed for line in costs.by(*by).rows()}
+
+
+def test_the_rate_to_dollars_is_the_exports_own_of_its_newest_day(reading: Callable[..., Bill]) -> None:
+    bill = reading(charge("2024-03-02T10:00", "2"), charge("2024-03-04T10:00", "5", currency="USD"))
+    # One dollar is 0.92 of the bill's currency in what the simulated export holds.
+    assert {name: (it.month, it.rate) for name, it in bill.rates.items()} == {
+        "EUR": (Month(2024, 3), Decimal("1.086956521739130434782609"))
+    }
 
 
 def test_the_sum_of_a_big_bill_is_its_ledgers_by_day_service_region_and_project(
