@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from benchmarks.detection.events import WARM_UP, Bill, Event, bill
 from benchmarks.detection.late import SETTLED, fallen, replay
 from benchmarks.detection.marks import Marks, mark, runs
-from benchmarks.detection.rivals import WINDOW, Contender, Scores, ours
+from benchmarks.detection.rivals import WINDOW, Contender, Scores, daily, ours
 from benchmarks.detection.world import World, plain
 from exporter.analysis.anomalies import causes, judge, outlook
+from exporter.analysis.anomalies.rollups import together
 
 UNSEEN = (2001, 2002, 2003, 2004, 2005)
 SHIFTED_SEEDS = (3001, 3002, 3003)
@@ -44,11 +45,13 @@ def with_sums(bills: Sequence[Bill]) -> Summed:
     """
     flags, false, months = [], 0, 0.0
     for each in bills:
-        lines = np.nan_to_num(ours(each), nan=-1.0) > 1
+        lifts = np.full(each.costs.shape, np.nan)
+        lines = np.nan_to_num(_lines(each, lifts), nan=-1.0) > 1
         members = list(_sums(each))
         costs = np.array([_total(each.costs[rows]) for rows in members])
         judged = np.isfinite(costs) & (np.arange(costs.shape[1]) >= WARM_UP)
-        odd = (np.nan_to_num(ours(replace(each, costs=costs)), nan=-1.0) > 1) & judged
+        pooled = np.array([[together(lifts[rows, day]) for day in range(lifts.shape[1])] for rows in members])
+        odd = (np.fmax(ours(replace(each, costs=costs)), pooled) > 1) & judged
         months += judged.sum() / 30
         for rows, days in zip(members, odd, strict=True):
             events = [event for event in each.events if event.series in set(rows.tolist())]
@@ -67,6 +70,18 @@ def _sums(each: Bill) -> Iterator[NDArray[np.intp]]:
         for row, labels in enumerate(each.labels):
             parts.setdefault(tuple(labels[place] for place in kept), []).append(row)
         yield from (np.array(rows) for rows in parts.values() if len(rows) > 1)
+
+
+def _lines(each: Bill, lifts: Scores) -> Scores:
+    """The scores of the lines; their lifts are put into `lifts`."""
+    day = iter(range(13, lifts.shape[1]))
+
+    def judged(matrix: Scores, dates: NDArray[np.datetime64]) -> Scores:
+        found = judge(matrix, dates)
+        lifts[:, next(day)] = found.lift
+        return found.score
+
+    return daily(judged, each)
 
 
 def _total(costs: Scores) -> Scores:

@@ -315,3 +315,15 @@ def test_an_estate_without_lines_and_a_source_without_settled_days_say_nothing()
     assert evaluate(Settings(), Series.nothing(), {"bill": Edge(LAST, LAST)}) == Report(judged={})
     early = FIRST - timedelta(3)
     assert evaluate(Settings(), lines(), {"bill": Edge(early, early)}).findings == ()
+
+
+def test_a_dearer_price_is_told_where_the_largest_line_drowns_it() -> None:
+    """Each line has one vote: one that is a thousand times larger, and jumps about, hides nothing."""
+    series = lines(tuple(f"team-{n}" for n in range(12)))
+    values = series.values.copy()
+    values[0] = 100_000 * np.random.default_rng(9).normal(1, 0.2, COUNT)
+    values[1:, WHEN:] *= [[1.06 if each.service == "EC2" else 1.0] for each in series.scopes[1:]]
+    dearer = Series(series.scopes, series.days, values)
+    found = replay(dearer, 90, WHEN + 3, Settings(minimum_percent=0, new_cost=1e9)).new
+    assert found
+    assert {each.scope.service for each in found} == {"EC2"}

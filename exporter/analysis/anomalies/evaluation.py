@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from exporter.analysis.anomalies import causes
 from exporter.analysis.anomalies.detectors import Detector, detector
 from exporter.analysis.anomalies.model import Edge, Finding, Kind, Part, Report, Settings, Severity, Status
-from exporter.analysis.anomalies.rollups import Slice, groups, named, slices, summed
+from exporter.analysis.anomalies.rollups import Slice, groups, named, slices, summed, together
 from exporter.analysis.anomalies.scoring import Floats, Judgement, outlook
 from exporter.analysis.series import ALL, Scope, Series
 from exporter.periods import DAY
@@ -172,6 +172,10 @@ class _Estate:
         dates = self._series.days[: column + 1][-settings.look_back :]
         judgement = self._find(window, dates)
         history = np.isfinite(matrix).sum(axis=1)
+        lifts = np.full(len(values), np.nan)
+        for place, part in enumerate(chosen):
+            if part.line:
+                lifts[part.rows] = judgement.lift[place]
         for place, part in enumerate(chosen):
             actual = float(window[place, -1])
             if history[place] < settings.minimum_history:
@@ -184,16 +188,18 @@ class _Estate:
                 ):
                     yield _Odd(part, actual, 0.0, settings.new_cost, actual / settings.new_cost, 1, Kind.NEW)
                 continue
-            found = self._told(day, part, actual, judgement, place)
+            found = self._told(day, part, actual, judgement, place, together(lifts[part.rows]))
             if found and found.kind is not Kind.DROP and not np.nansum(np.abs(window[place, -_DARK:-1])):
                 found = replace(found, kind=Kind.NEW)
             if found:
                 yield found
 
-    def _told(self, day: date, part: Slice, actual: float, judgement: Judgement, place: int) -> _Odd | None:
+    def _told(
+        self, day: date, part: Slice, actual: float, judgement: Judgement, place: int, pooled: float
+    ) -> _Odd | None:
         """The slice as something odd, where it is odd enough and matters."""
         settings = self._settings
-        score = float(judgement.score[place]) / settings.sensitivity
+        score = float(np.fmax(judgement.score[place], pooled)) / settings.sensitivity
         drop = float(judgement.drop[place]) / settings.sensitivity
         expected, spread = float(judgement.expected[place]), float(judgement.spread[place])
         scale = int(judgement.scale[place])

@@ -8,14 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exporter.analysis.series import ALL, Scope, Series
 
+Floats = NDArray[Any]
+
 _DIMENSIONS = (2, 3, 4)
 """Places of account, service and region in a scope."""
+_LEAST_LINES, _VOTE, _SURE = 5, 3.0, 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +76,15 @@ def summed(values: NDArray[np.float64], rows: NDArray[np.intp]) -> NDArray[np.fl
         return part[0]  # type: ignore[no-any-return]
     total = np.nansum(part, axis=0)
     return np.where(np.isnan(part).all(axis=0), np.nan, total)
+
+
+def together(lifts: Floats) -> float:
+    """How sure it is that the lines of a slice rose together, over the threshold; 0 for fewer than five of them.
+
+    A price that rises by a tenth is no event in any line, and in a sum it drowns in the noise of the largest. Each
+    line has one vote here, by how far its last days lie above what they should have cost, whatever it costs.
+    """
+    known = lifts[np.isfinite(lifts)]
+    if len(known) < _LEAST_LINES:
+        return 0.0
+    return float(np.clip(known, -_VOTE, _VOTE).sum() / len(known) ** 0.5 / _SURE)

@@ -33,6 +33,7 @@ Days = Sequence[date] | NDArray[np.datetime64]
 Floats = NDArray[Any]
 
 DEFAULT = Tuning()
+_LIFT = 3
 _CHUNK = 4096
 """Series side by side: so many, and a day of them stays in the cache."""
 _BLOCKS = ((49, 14), (28, 7), (17, 3), (15, 1))
@@ -51,14 +52,16 @@ class Judgement:
     """What the day should have cost, for the stretch of days that is the oddest."""
     spread: Array
     """Its standard deviation."""
+    lift: Array
+    """How far the last three days lie above what they should have cost, in standard errors: near normal by chance."""
     scale: NDArray[np.int8]
     """How many days that stretch has; 0 where there is no judgement."""
 
     @classmethod
     def nothing(cls, series: int) -> Judgement:
         """No opinion about so many series."""
-        blank = [np.full(series, np.nan, np.float32) for _ in range(4)]
-        return cls(blank[0], blank[1], blank[2], blank[3], np.zeros(series, np.int8))
+        blank = [np.full(series, np.nan, np.float32) for _ in range(5)]
+        return cls(blank[0], blank[1], blank[2], blank[3], blank[4], np.zeros(series, np.int8))
 
     def put(self, rows: NDArray[np.intp], other: Judgement) -> None:
         """Take over what another says about these series."""
@@ -66,7 +69,7 @@ class Judgement:
             mine[rows] = its
 
     def _arrays(self) -> tuple[NDArray[Any], ...]:
-        return self.score, self.drop, self.expected, self.spread, self.scale
+        return self.score, self.drop, self.expected, self.spread, self.lift, self.scale
 
 
 def score(matrix: Floats, dates: Days) -> Array:
@@ -189,6 +192,7 @@ class _Group:
         self._plain: Array = np.concatenate([plain, *(row[None] for row in recent)]) if recent else plain
         self._levels: dict[tuple[int, int], tuple[Array, Array]] = {}
         self._neighbours: dict[int, Array] = {}
+        self._lift: Array = np.full(days.shape[1], np.nan, np.float32)
         # A level never lies below the one of the weeks before the block: what recovers from a dip did not rise.
         long = self.baseline.leveled(plain[-tuning.long_level_days :])
         self._long = middle(ascending(list(long), middle_of(len(long))))
@@ -204,7 +208,7 @@ class _Group:
         best = scores.argmax(axis=0)
         expected, spread = (np.take_along_axis(np.array([each[n] for each in found]), best[None], 0)[0] for n in (1, 2))
         lengths = np.array([scale.days for scale in scales], np.int8)
-        return Judgement(scores.max(axis=0), self._fallen(), expected, spread, lengths[best])
+        return Judgement(scores.max(axis=0), self._fallen(), expected, spread, self._lift, lengths[best])
 
     def level(self, back: int, count: int) -> tuple[Array, Array]:
         """Level and standard deviation of a day without its weekday factor, `back` days before the newest day.
@@ -274,8 +278,10 @@ class _Group:
         )
         # What is over by today is history, and was judged on its day.
         lasting = np.minimum(newest, np.float32(tuning.clip)) > np.float32(tuning.newest) * high
-        sure: Array = np.where(lasting, high, np.float32(0)) / np.sqrt(variance)
-        return sure
+        sure: Array = high / np.sqrt(variance)
+        if count == _LIFT:
+            self._lift = sure
+        return np.where(lasting, sure, np.float32(0))
 
     def _fallen(self) -> Array:
         """How far the nearest of the last three days lies below its expectation, over the threshold."""

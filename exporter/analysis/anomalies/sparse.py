@@ -24,8 +24,8 @@ def mostly_nothing(days: Array, tuning: Tuning) -> NDArray[np.bool_]:
 
 def judge_sparse(
     days: Array, twins: Sequence[int], tuning: Tuning
-) -> tuple[Array, Array, Array, Array, NDArray[np.int8]]:
-    """Score, drop (none), expectation, standard deviation and scale of the newest day."""
+) -> tuple[Array, Array, Array, Array, Array, NDArray[np.int8]]:
+    """Score, drop (none), expectation, standard deviation, lift (none) and scale of the newest day."""
     known = np.nan_to_num(days[-(_LOOK_BACK + 1) :])
     before, today = known[:-1], known[-1]
     costs = before > _NOTHING
@@ -45,7 +45,8 @@ def judge_sparse(
     usual = np.where(few, most, usual).astype(np.float32)
     high = (today - usual) / (spread * np.float32(tuning.scales[0].threshold * tuning.sparse_rise))
     score = np.where(today > _NOTHING, high, np.minimum(high, 0)).astype(np.float32)
-    return score, np.full_like(score, np.nan), usual, spread, np.ones(len(score), np.int8)
+    none = np.full_like(score, np.nan)
+    return score, none, usual, spread, none, np.ones(len(score), np.int8)
 
 
 def _median(values: Array, count: NDArray[np.intp]) -> Array:
