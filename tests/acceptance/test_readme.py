@@ -14,16 +14,16 @@ def named() -> set[tuple[str, str]]:
     return set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (HERE / "README.md").read_text("utf-8")))
 
 
-def tests_in(path: Path) -> set[str]:
+def names_in(path: Path) -> set[str]:
     tree = ast.parse(path.read_text("utf-8"))
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
 
 
 def test_every_test_that_the_table_names_exists() -> None:
     assert len(named()) > 20
-    assert {(path, test) for path, test in named() if test not in tests_in(ROOT / path)} == set()
+    assert {(path, test) for path, test in named() if test not in names_in(ROOT / path)} == set()
 
 
 def test_every_test_of_this_folder_is_in_the_table() -> None:
-    mine = {(f"tests/acceptance/{path.name}", test) for path in HERE.glob("test_*.py") for test in tests_in(path)}
+    mine = {(f"tests/acceptance/{path.name}", test) for path in HERE.glob("test_*.py") for test in names_in(path)}
     assert {each for each in mine - named() if each[0] != "tests/acceptance/test_readme.py"} == set()
