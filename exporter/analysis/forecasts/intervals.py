@@ -22,8 +22,8 @@ _BELIEF = 2.0
 _POOLED = 200.0
 """With so many mistakes of all series together, what they say counts as much as a distribution with heavy tails."""
 _WIDER = (1.28, 0.6)
-"""What was learned from the same past makes past mistakes too small; the more so, the farther out. Set on seeds 301-304
-of `benchmarks/forecast`; the seeds that are reported were not looked at."""
+"""What was learned from the same past makes past mistakes too small; the more so, the farther out. Set on other bills
+than those that `benchmarks/forecast` reports."""
 
 
 @dataclass(frozen=True, slots=True)
