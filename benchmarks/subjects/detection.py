@@ -37,6 +37,10 @@ def outcomes(scale: Scale) -> Iterator[Outcome]:
 
     sums = trials.with_sums(bills[:3])
     tables["kinds"] = page.kinds({**found, "ours, lines and sums": sums.marks})
+    rate = f"{sums.false_sums_per_month:.3f}"
+    tables["sums"] = f"Sums alone have {rate} false alarms per sum and month: lines that begin, for the most part."
+    what = "detection: false alarms of sums per 1,000 sum-months"
+    yield Line(what, _one(1000 * sums.false_sums_per_month, "a"))
     for kind, least in (("forgotten", 0.80), ("price", 0.90)):
         what = f"detection: {kind} missed, with sums"
         yield Line(what, _one(1 - sums.marks.of(kind)), peer, _one(1 - theirs.of(kind)), Target(value=1 - least))

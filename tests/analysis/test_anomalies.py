@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.analysis.anomalies import Edge, Fee, Kind, Report, Settings, Severity, Status, evaluate, score, sentence
+from exporter.analysis.anomalies.rollups import together
 from exporter.analysis.folding import OTHER, choose, folded
 from exporter.analysis.series import ALL, Scope, Series
 from exporter.providers import demo as story
@@ -317,9 +318,17 @@ def test_an_estate_without_lines_and_a_source_without_settled_days_say_nothing()
     assert evaluate(Settings(), lines(), {"bill": Edge(early, early)}).findings == ()
 
 
+def test_lines_rise_together_when_most_of_five_or_more_do() -> None:
+    assert together(np.full(30, 1.5)) > 1
+    assert together(np.full(30, 0.5)) < 1
+    assert together(np.full(4, 9.0)) == 0
+    assert together(np.array([1000.0, *np.zeros(29)])) < 1
+    assert together(np.array([1.5] * 30 + [np.nan] * 10)) > 1
+
+
 def test_a_dearer_price_is_told_where_the_largest_line_drowns_it() -> None:
     """Each line has one vote: one that is a thousand times larger, and jumps about, hides nothing."""
-    series = lines(tuple(f"team-{n}" for n in range(12)))
+    series = lines(tuple(f"team-{n}" for n in range(12)), ("east",))
     values = series.values.copy()
     values[0] = 100_000 * np.random.default_rng(9).normal(1, 0.2, COUNT)
     values[1:, WHEN:] *= [[1.06 if each.service == "EC2" else 1.0] for each in series.scopes[1:]]
