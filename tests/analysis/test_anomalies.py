@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from exporter.analysis.anomalies import Edge, Fee, Kind, Report, Settings, Severity, Status, evaluate, score, sentence
 from exporter.analysis.anomalies.rollups import together
 from exporter.analysis.folding import OTHER, choose, folded
-from exporter.analysis.series import ALL, Scope, Series
+from exporter.analysis.series import ALL, Scope, Series, gaps
 from exporter.providers import demo as story
 from exporter.providers import demo_estate as cast
 from tests.analysis.estates import COUNT, DAILY, FIRST, LAST, demo, line, lines, more, replay, scope
@@ -205,6 +205,17 @@ def test_a_source_that_was_down_for_three_days_is_judged_when_it_is_back_and_tel
     report = evaluate(Settings(), gap.until(before), {"bill": Edge(before, before)})
     assert evaluate(Settings(), gap.until(before), {}, report) == replace(report, new=())
     assert evaluate(Settings(), gap.until(back), {"bill": Edge(back, back)}, report).new == ()
+
+
+def test_days_without_an_answer_are_no_drop_once_they_are_known_as_gaps() -> None:
+    series = lines()
+    values = series.values.copy()
+    values[:, WHEN : WHEN + 3] = 0
+    silent = Series(series.scopes, series.days, values)
+    third = {"bill": Edge(DAY + timedelta(2), DAY + timedelta(2))}
+    assert evaluate(Settings(), silent.until(third["bill"].settled), third).new
+    filled = gaps(silent, series.days[WHEN : WHEN + 3])
+    assert evaluate(Settings(), filled.until(third["bill"].settled), third).new == ()
 
 
 def test_a_known_fee_is_expected_up_to_its_amount() -> None:

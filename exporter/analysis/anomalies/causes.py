@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-ALL = "all"
-"""The word of a dimension that a slice leaves open."""
+from exporter.analysis.series import ALL
 
 Floats = NDArray[Any]
 
