@@ -124,6 +124,8 @@ class _Reading:
         self.tag, self.cut = third or ("", LOCATION)
         self.joint = third is None
         self.costs, self.overview = Tally(), Tally()
+        self.holders: dict[str, BillingScope] = {}
+        """Subscription → the scope that was seen to hold it first."""
         self.names: dict[str, str] = {}
         self.nameless: list[str] = []
         self.empty: list[str] = []
@@ -151,6 +153,7 @@ class _Reading:
             kind = charge_type(word)
             if kind is None:
                 self.strange.add(word)
+            self._hold(scope, account.lower())
             key = self._key(scope, line, NONE, "", "", kind or _STRANGE, account)
             self.overview.add(key, dataset, stored(line.amount))
             detailed = kind is not None and kind.category is ChargeCategory.USAGE
@@ -159,6 +162,13 @@ class _Reading:
             if not detailed or (each and not account):  # no filter finds the charges of no subscription
                 self.costs.add(key, dataset, self._amount(line))
         return sorted(accounts) if each else []
+
+    def _hold(self, scope: BillingScope, account: str) -> None:
+        """BadData where another scope has billed the subscription too: which ones a scope holds, only answers tell."""
+        holder = self.holders.setdefault(account, scope) if account else scope
+        if holder is not scope and not holder.apart(scope):
+            hint = "leave one of them out of `scopes`: the subscription's charges would count twice"
+            raise BadData(f"{holder} and {scope} both hold subscription {account}", hint=hint)
 
     def _take_details(self, scope: BillingScope, dataset: Dataset, piece: Window, accounts: list[str]) -> None:
         usage = (CHARGE_TYPE, USAGE_LIKE)

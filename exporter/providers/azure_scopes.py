@@ -74,6 +74,17 @@ class BillingScope:
         """Whether the other lies in this one, as far as paths tell, or is the same."""
         return f"{other.path.lower()}/".startswith(f"{self.path.lower()}/")
 
+    def apart(self, other: BillingScope) -> bool:
+        """Whether both may bill one subscription without billing a charge twice, given that neither holds the other.
+
+        Resource groups do, and sections, departments or billing accounts that a subscription moved between. Management
+        groups lie in each other; a department and its enrollment accounts do.
+        """
+        if self.subscription and other.subscription:
+            return True
+        parents = {scope.path.lower().rpartition("/")[0] for scope in (self, other)}
+        return bool(self.billing_account and other.billing_account) and len(parents) == 1
+
     def __str__(self) -> str:
         return self.path
 

@@ -255,6 +255,20 @@ def test_two_more_dimensions_are_refused_with_a_hint(house: House) -> None:
     assert house.cloud.calls == []
 
 
+@pytest.mark.parametrize("scopes", [(GROUP, FIRST), (FIRST, GROUP), (SECOND, BILLING), (GROUP, BILLING)])
+def test_a_subscription_that_two_scopes_hold_is_not_counted_twice(house: House, scopes: tuple[str, ...]) -> None:
+    """No path tells which subscriptions a management group or a billing account holds; the answers do."""
+    with pytest.raises(BadData, match="both hold subscription") as caught:
+        house.bill(*scopes)
+    assert "leave one of them out" in (caught.value.hint or "")
+
+
+def test_parts_of_one_subscription_are_added_up(house: House) -> None:
+    parts = [f"/subscriptions/{FIRST}/resourceGroups/{name}" for name in ("rg-web", "RG-DATA")]
+    alone = [house.bill(part).costs.sum() for part in parts]
+    assert house.bill(*parts).costs.sum() == add(*alone)
+
+
 def test_a_resource_group_is_billed_alone(house: House) -> None:
     bill = house.bill(f"/subscriptions/{FIRST}/resourceGroups/RG-Web")
     expected = house.charged(lambda c: (c.details.get("resource_group") == "rg-web", c.currency), FIRST)
@@ -372,7 +386,7 @@ def test_the_queries_made_are_those_that_are_planned(house: House, monkeypatch: 
     asks: list[tuple[Ask, dict[str, Any]]] = [
         (Ask(RECENT), {}),
         (Ask(RECENT), {"names": True}),
-        (Ask(RECENT), {"scopes": [GROUP, FIRST], "accounts": "each", "accounts_expected": 3}),
+        (Ask(RECENT), {"scopes": [GROUP], "accounts": "each", "accounts_expected": 3}),
         (Ask(RECENT, tags=("team",)), {"regions": ["eastus", "westeurope"]}),
         (Ask(Window.of_days(date(2024, 1, 1), date(2026, 3, 16))), {"amortized": False}),
     ]
