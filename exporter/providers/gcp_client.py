@@ -105,16 +105,27 @@ class BigQuery:
             "statement": statement.sql,
             "parameters": [[p.name, p.type, str(p.value)] for p in statement.parameters],
         }
-        identity = self._meter.page({**question, "keep": "job id"}, lambda: _drawn().encode()).decode()
-        kept = self._meter.page({**question, "keep": "job"}, lambda: self._run(statement, export, identity))
+        drawn: list[str] = []
+
+        def draw() -> bytes:
+            drawn.append(_drawn())
+            return drawn[0].encode()
+
+        identity = self._meter.page({**question, "keep": "job id"}, draw).decode()
+        kept = self._meter.page(
+            {**question, "keep": "job"}, lambda: self._run(statement, export, identity, fresh=bool(drawn))
+        )
         with rest.reading(f"the kept job of {table}"):
             job = json.loads(kept)
             destination = job["table"]
         for page in rest.pages(lambda token: self._page(destination, statement, token, table), "", _next_page):
             yield from _rows(page, statement, table)
 
-    def _run(self, statement: Statement, export: Export, identity: str) -> bytes:
-        """Run a statement to its end; where its rows then lie. The last call bears the price: answers are paid for."""
+    def _run(self, statement: Statement, export: Export, identity: str, *, fresh: bool) -> bytes:
+        """Run a statement to its end; where its rows then lie. The last call bears the price: answers are paid for.
+
+        `fresh` says that the job's id was drawn just now, so that no earlier try has sent it.
+        """
         doing, place = f"querying {export.name}", self._limits.location or export.location
         pricing = f"pricing a query of {export.name}"
         size = self._call("jobs.dryRun", pricing, lambda client: self._priced(client, statement, place))
@@ -131,8 +142,9 @@ class BigQuery:
                     raise BadData(f"{doing}: the job does not say where its rows are")
                 return json.dumps({"job": job.job_id, "table": rows.to_api_repr()}).encode()
             trouble = failed(job.error_result, doing)
-            self._rest(attempt, trouble)
-            identity = _drawn()  # the id that was kept belongs to a job that failed, which costs nothing
+            # A job that failed at an earlier poll says nothing about now: what stopped it may be over.
+            self._rest(attempt, trouble if fresh else trouble._replace(passing=True))
+            identity, fresh = _drawn(), True  # the id that was kept belongs to a job that failed, which costs nothing
         raise Unavailable(f"{doing}: the job failed again and again")
 
     def _submitted(

@@ -173,6 +173,16 @@ def test_a_job_that_fails_for_a_passing_reason_is_sent_again(cloud: GoogleCloud,
     assert (len(cloud.jobs), billed(cloud)) == (2, 1)
 
 
+def test_a_job_that_failed_at_an_earlier_poll_is_not_held_against_this_one(cloud: GoogleCloud, tmp_path: Path) -> None:
+    """Its id is kept and names it still; somebody stopped it, or its quota is there again."""
+    meter = KeepingMeter()
+    cloud.inject(Fault("error", "jobs.insert", status=200, code="stopped"))
+    with pytest.raises(Unavailable):
+        source(cloud, tmp_path, meter).fetch(MARCH)
+    assert source(cloud, tmp_path, meter).fetch(MARCH).costs.sum() == WHOLE
+    assert (len(cloud.jobs), billed(cloud)) == (2, 1)
+
+
 @pytest.mark.parametrize(
     ("code", "error"),
     [("backendError", Unavailable), ("quotaExceeded", Throttled), ("bytesBilledLimitExceeded", Throttled)],
