@@ -12,6 +12,7 @@ scraper.py     a client that does as little as it can
 series.py      invented series
 bills.py       invented FOCUS bills, in files
 focus_read.py  one reading of a bill, ours or a bare one
+cloud_read.py  one reading of Cost Explorer's pages
 house.py       a data folder and a daemon on it
 peers/         what we stand beside: prometheus_client, nginx, SQLite
 subjects/      one module per subject: `outcomes(scale)`
