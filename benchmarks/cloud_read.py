@@ -22,6 +22,7 @@ from exporter.polling.ledger import Ledger
 from exporter.polling.poll import poll
 from exporter.polling.publish import publish
 from exporter.polling.sources import Paths, Registry, resolve
+from exporter.polling.worker import collect_seldom
 from exporter.providers.aws_cost_explorer import MONTHS_KEPT
 from exporter.providers.aws_plan import METRICS, Plan
 from exporter.store.lake import Lake
@@ -37,6 +38,7 @@ def main() -> None:
     """See the module."""
     import boto3  # noqa: F401  imported before the clock starts
 
+    collect_seldom()  # as in the worker
     folder, pages = Path(sys.argv[1]), int(sys.argv[2])
     [source] = resolve(_config(folder))
     paths, clock = Paths(folder / "data"), Clock(frozen=NOW)

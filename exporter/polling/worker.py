@@ -8,6 +8,7 @@ disk or the command line.
 from __future__ import annotations
 
 import fcntl
+import gc
 import json
 import logging
 import os
@@ -115,8 +116,17 @@ def exclusive(path: Path) -> Iterator[None]:
         yield
 
 
+def collect_seldom() -> None:
+    """Look for garbage that holds on to itself far less often than Python does.
+
+    A bill is some million objects, none of which do; looking took a third of the time of reading it.
+    """
+    gc.set_threshold(200_000, 50, 50)
+
+
 def main() -> int:
     """Do what stdin says."""
+    collect_seldom()
     task = json.load(sys.stdin)
     log.setup(debug=task.get("debug", False))
     os.nice(10)  # scrapes go first
