@@ -104,7 +104,12 @@ class Live(ssl.SSLContext):
 
     def wrap_bio(self, *arguments: Any, **named: Any) -> ssl.SSLObject:
         """See `ssl.SSLContext.wrap_bio`."""
-        return self._current().wrap_bio(*arguments, **named)
+        try:
+            return self._current().wrap_bio(*arguments, **named)
+        except ssl.SSLError:
+            # This context has no certificate, so the handshake fails and the client hears of it. To raise here would
+            # leave the client waiting: asyncio forgets to close the connection.
+            return super().wrap_bio(*arguments, **named)
 
 
 class _Peer(ssl.SSLObject):
