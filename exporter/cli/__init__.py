@@ -10,10 +10,12 @@ import sys
 import click
 
 from exporter import __version__, log
+from exporter.cli.anomalies import anomalies
 from exporter.cli.cache import cache
 from exporter.cli.collect import collect
 from exporter.cli.config import config
 from exporter.cli.costs import costs
+from exporter.cli.forecast import forecast
 from exporter.cli.init import init
 from exporter.cli.plan import plan
 from exporter.cli.serve import serve
@@ -33,7 +35,21 @@ def cli(context: click.Context, *, debug: bool) -> None:
     log.setup(debug=debug)
 
 
-for command in (init, serve, collect, costs, config, plan, test_access, test_auth, cache, store, simulate):
+for command in (
+    init,
+    serve,
+    collect,
+    costs,
+    anomalies,
+    forecast,
+    config,
+    plan,
+    test_access,
+    test_auth,
+    cache,
+    store,
+    simulate,
+):
     cli.add_command(command)
 
 
