@@ -276,6 +276,19 @@ def test_three_settled_days_of_nothing_are_one_drop_and_partial_ones_are_none() 
     assert replay(fallen, 90, WHEN + 8, Settings(drops=False)).new == ()
 
 
+def test_a_drop_that_ends_the_day_after_it_was_told_was_a_drop() -> None:
+    series = lines()
+    values = series.values.copy()
+    values[0, WHEN : WHEN + 3] = 0
+    back = Series(series.scopes, series.days, values)
+    first = replay(back, 90, WHEN + 2)
+    assert [f.kind for f in first.new] == [Kind.DROP]
+    known = Report(tuple(first.new), judged={"bill": DAY + timedelta(2)})
+    after = DAY + timedelta(3)
+    [ended] = evaluate(Settings(), back.until(after), {"bill": Edge(after, after)}, known).findings
+    assert (ended.status, ended.kind) == (Status.RESOLVED, Kind.DROP)
+
+
 def test_a_fall_back_to_normal_is_no_drop() -> None:
     assert [f.kind for f in replay(more(lines(), ec2_east, 300, 80, 20)).new] == [Kind.SPIKE]
 

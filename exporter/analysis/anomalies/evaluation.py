@@ -343,7 +343,8 @@ class _Estate:
             kind=Kind.STEP if finding.kind is Kind.SPIKE and count >= _STAYS else finding.kind,
         )
         if sign * float(excess[-1]) <= min(margin, abs(finding.excess) / 2) and now.settled and count > 1:
-            kind = Kind.SPIKE if count <= _STAYS and finding.kind is not Kind.NEW else finding.kind
+            short = count <= _STAYS and finding.kind not in (Kind.NEW, Kind.DROP)
+            kind = Kind.SPIKE if short else finding.kind
             return replace(now, status=Status.RESOLVED, ended="back", kind=kind, severity=finding.severity)
         if count > self._settings.accepted_after:
             return replace(now, status=Status.RESOLVED, ended=_ACCEPTED, severity=finding.severity)

@@ -94,7 +94,9 @@ def ahead(matrix: ArrayLike, dates: Sequence[date] | ArrayLike, horizon: int, ch
     history = np.isfinite(values).sum(axis=1)
     if values.shape[1] < LEAST or (len(history) and history.max() < LEAST):
         most = int(history.max()) if len(history) else values.shape[1]
-        raise TooYoung(f"a forecast needs {LEAST} days of history, and there are {most}. hint: cloudspend backfill")
+        raise TooYoung(
+            f"a forecast needs {LEAST} days of history, and there are {most}. hint: cloudspend collect --start DAY"
+        )
     pieces = []
     for rows, days in _groups(history):
         charges = np.ascontiguousarray(values[rows, -days:].T)
@@ -146,7 +148,9 @@ def _checked(matrix: ArrayLike, dates: Sequence[date] | ArrayLike, horizon: int)
     if (known[:, :-1] & ~known[:, 1:]).any():
         raise ValueError("a series has days without a figure after its first charge")
     if not len(days):
-        raise TooYoung(f"a forecast needs {LEAST} days of history, and there are none. hint: cloudspend backfill")
+        raise TooYoung(
+            f"a forecast needs {LEAST} days of history, and there are none. hint: cloudspend collect --start DAY"
+        )
     last: date = days[-1].astype(object)
     return values, last
 
