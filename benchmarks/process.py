@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -83,21 +84,20 @@ class Ended:
 
 def run(module: str, *arguments: object) -> Ended:
     """Run one of our modules in a process of its own, so that its peak memory is its own."""
-    began = time.perf_counter()
-    with subprocess.Popen(
-        [sys.executable, "-m", module, *map(str, arguments)],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        printed = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{module} ended with {process.returncode}")
-    return Ended(printed, time.perf_counter() - began, usage.ru_maxrss / 1024)
+    with tempfile.NamedTemporaryFile(prefix="cloudspend-bench-peak-") as told:
+        began = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.alone", told.name, module, *map(str, arguments)],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        took = time.perf_counter() - began
+        if done.returncode:
+            raise RuntimeError(f"{module} ended with {done.returncode}")
+        return Ended(done.stdout, took, int(told.read()) / 1024)
 
 
 def free_port() -> int:
