@@ -7,14 +7,15 @@ texts until the two metrics of the bill are chosen, and become DECIMAL digit for
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from decimal import Decimal
 from itertools import islice
 from typing import Any, NamedTuple
 
 from exporter.costs import NONE, ChargeCategory, CostBasis, CostTable, Note, engine
 from exporter.costs.engine import literal
+from exporter.costs.model import COLUMNS
 from exporter.costs.table import PLAIN, written
 from exporter.errors import BadData
 from exporter.periods import Month
@@ -32,6 +33,8 @@ _METRIC = {"Amount": "VARCHAR", "Unit": "VARCHAR"}
 _GROUP = {"Keys": ["VARCHAR"], "Metrics": dict.fromkeys(METRICS, _METRIC)}
 _BUCKET = {"TimePeriod": {"Start": "VARCHAR"}, "Estimated": "BOOLEAN", "Groups": [_GROUP]}
 _PAGE = {"ResultsByTime": [_BUCKET]}
+_NEXT = re.compile(rb'"NextPageToken"\s*:\s*("(?:[^"\\]|\\.)*")').search
+
 _NAMES = [{"Value": "VARCHAR", "Attributes": {"description": "VARCHAR"}}]
 
 
@@ -160,11 +163,13 @@ class Answers:
             "ContractedCost": "NULL",
             "RowCount": "1",
         }
+        select = ", ".join(f"CAST({columns[name]} AS {type}) AS {name}" for name, type, _ in COLUMNS)
         return CostTable.over(
-            f"SELECT {', '.join(f'{sql} AS {name}' for name, sql in columns.items())} FROM {self._rows.name}"
+            f"SELECT {select} FROM {self._rows.name}"
             f" JOIN (VALUES {values}) AS asked(question, its_account, its_region) USING (question)"
-            f" WHERE groups > 0 AND ({where})"
-        ).kept()
+            f" WHERE groups > 0 AND ({where})",
+            owner=self._rows,
+        )
 
     def _spell_out(self, column: str) -> None:
         """Amounts with an exponent, or more digits than are stored, as they are stored."""
@@ -183,9 +188,12 @@ class Answers:
 
 def next_page(body: bytes) -> str | None:
     """The token of the page after this one."""
+    found = _NEXT(body)  # in a text, its quotes would have a backslash in front
+    if found is None:
+        return None
     with reading(_WHAT):
-        [(token,)] = engine.run("SELECT json_extract_string($page, '$.NextPageToken')", {"page": body.decode()})
-    return token if token is None else str(token)
+        token: str | None = json.loads(found[1])
+        return token
 
 
 def _labels(question: Question, payer: str) -> tuple[str, str]:
@@ -209,10 +217,10 @@ def _faults() -> Iterator[tuple[str, str]]:
     def no(name: str) -> str:
         return literal(f"there is no {name!r}")
 
-    yield "bucket IS NULL", no("ResultsByTime")
-    yield "bucket.TimePeriod.Start IS NULL", no("Start")
-    yield "start IS NULL", f"concat({literal('Start is no date: ')}, bucket.TimePeriod.Start)"
-    yield "bucket.Estimated IS NULL", no("Estimated")
+    yield "nothing", no("ResultsByTime")
+    yield "written IS NULL", no("Start")
+    yield "start IS NULL", f"concat({literal('Start is no date: ')}, written)"
+    yield "estimated IS NULL", no("Estimated")
     yield "groups IS NULL", no("Groups")
     yield "groups = 0", "NULL"
     two = "len(each.Keys) = 2 AND each.Keys[1] IS NOT NULL AND each.Keys[2] IS NOT NULL"
@@ -233,10 +241,12 @@ def _lines() -> str:
         f"WITH pages AS (SELECT TRY(json_transform(page, {literal(json.dumps(_PAGE))})) AS page"
         " FROM (SELECT unnest($pages::VARCHAR[]) AS page)),"
         " buckets AS (SELECT unnest(coalesce(page.ResultsByTime, [NULL])) AS bucket FROM pages),"
-        " groups AS (SELECT bucket, CAST(TRY_CAST(bucket.TimePeriod.Start AS TIMESTAMPTZ) AS TIMESTAMP) AS start,"
+        # What is the same for a bucket's groups is as long as its list of groups: take only what is needed beside it.
+        " groups AS (SELECT bucket IS NULL AS nothing, bucket.TimePeriod.Start AS written,"
+        " CAST(TRY_CAST(written AS TIMESTAMPTZ) AS TIMESTAMP) AS start, bucket.Estimated AS estimated,"
         " len(bucket.Groups) AS groups,"
         " unnest(CASE WHEN len(bucket.Groups) > 0 THEN bucket.Groups ELSE [NULL] END) AS each FROM buckets)"
-        " SELECT $question, contains(bucket.TimePeriod.Start, 'T'), start, bucket.Estimated, groups,"
+        " SELECT $question, contains(written, 'T'), start, estimated, groups,"
         f" each.Keys[1], each.Keys[2], each.Metrics.UnblendedCost.Unit, {amounts}, CASE {faults} END FROM groups"
     )
 
