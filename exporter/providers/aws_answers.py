@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from exporter.costs import NONE, ChargeCategory, CostBasis, CostTable, Note, engine
 from exporter.costs.engine import literal
 from exporter.costs.model import COLUMNS
+from exporter.costs.money import SQL_TYPE
 from exporter.costs.table import PLAIN, written
 from exporter.errors import BadData
 from exporter.periods import Month
@@ -58,8 +59,8 @@ class Answers:
         amounts = ", ".join(f"NULL::VARCHAR AS amount{i}" for i in range(len(METRICS)))
         # `groups` is 0 in the one row of a bucket without any.
         self._rows = engine.Kept(
-            "SELECT 0 AS question, false AS hourly, TIMESTAMP 'epoch' AS start, false AS estimated, 0::BIGINT AS groups,"
-            f" '' AS first, '' AS second, '' AS currency, {amounts}, '' AS fault WHERE false"
+            "SELECT 0 AS question, false AS hourly, TIMESTAMP 'epoch' AS start, false AS estimated,"
+            f" 0::BIGINT AS groups, '' AS first, '' AS second, '' AS currency, {amounts}, '' AS fault WHERE false"
         )
         self.names: dict[str, str] = {}
         """Account id → name, as the first question's answer has them."""
@@ -79,7 +80,7 @@ class Answers:
         if fault:
             raise BadData(f"{_WHAT} cannot be read: {fault}")
 
-    def keys(self) -> set[tuple[str, str]]:
+    def kinds(self) -> set[tuple[str, str]]:
         """Account and record type of all lines of the first answer."""
         return {(account, kind) for account, kind in self._run("DISTINCT first, second", "question = 0 AND groups > 0")}
 
@@ -108,14 +109,14 @@ class Answers:
 
     def strange(self) -> Iterator[Note]:
         """A note on types of charges that nobody knew when this was written."""
-        words = sorted({kind for _, kind in self.keys()} - CATEGORIES.keys())
+        words = sorted({kind for _, kind in self.kinds()} - CATEGORIES.keys())
         if words:
             yield Note("record_types", f"Charges of unknown types count as adjustments: {', '.join(words)}.")
 
     def _read_names(self, pages: list[str]) -> None:
         found = engine.run(
-            "SELECT each.Value, each.Attributes.description FROM (SELECT unnest(json_transform("
-            f"json_extract(page, '$.DimensionValueAttributes'), {literal(json.dumps(_NAMES))})) AS each"
+            "SELECT each.Value, each.Attributes.description FROM (SELECT unnest(TRY(json_transform("
+            f"json_extract(page, '$.DimensionValueAttributes'), {literal(json.dumps(_NAMES))}))) AS each"
             " FROM (SELECT unnest($pages::VARCHAR[]) AS page))",
             {"pages": pages},
         )
@@ -136,6 +137,7 @@ class Answers:
             place = "strpos(second, '$')"
             value = "second" if extra.type == "DIMENSION" else f"if({place} > 0, substr(second, {place} + 1), '')"
             region, tags = "its_region", f"if(question = 0, {tags}, MAP([{literal(extra.name)}], [{_named(value)}]))"
+        billed, effective = (f"CAST(amount{place} AS {SQL_TYPE})" for place in bases)
         refunds = ", ".join(literal(each.value) for each in (ChargeCategory.PURCHASE, ChargeCategory.ADJUSTMENT))
         usage = literal(ChargeCategory.USAGE.value)
         columns = {
@@ -156,9 +158,9 @@ class Answers:
             "Tags": tags,
             "CostBasis": literal(CostBasis.REPORTED.value),
             "IsEstimated": "false",
-            "IsRefund": f"question = 0 AND starts_with(amount{bases.billed}, '-') AND {_category()} IN ({refunds})",
-            "BilledCost": f"amount{bases.billed}",
-            "EffectiveCost": f"amount{bases.effective}",
+            "IsRefund": f"question = 0 AND {billed} < 0 AND {_category()} IN ({refunds})",
+            "BilledCost": billed,
+            "EffectiveCost": effective,
             "ListCost": "NULL",
             "ContractedCost": "NULL",
             "RowCount": "1",
@@ -173,7 +175,9 @@ class Answers:
 
     def _spell_out(self, column: str) -> None:
         """Amounts with an exponent, or more digits than are stored, as they are stored."""
-        odd = [text for (text,) in self._run(f"DISTINCT {column}", f"NOT regexp_full_match({column}, {literal(PLAIN)})")]
+        odd = [
+            text for (text,) in self._run(f"DISTINCT {column}", f"NOT regexp_full_match({column}, {literal(PLAIN)})")
+        ]
         if odd:
             engine.run(
                 f"UPDATE {self._rows.name} SET {column} = stored"

@@ -86,7 +86,7 @@ class AwsCostExplorer:
             payer = _payer(self._options) or str(aws.identity()["Account"])
             answers = Answers()
             answers.read(plan.everything(), self._pages(aws, plan.everything(), asked, grain))
-            seen = {account for account, kind in answers.keys() if category(kind) is ChargeCategory.USAGE}
+            seen = {account for account, kind in answers.kinds() if category(kind) is ChargeCategory.USAGE}
             for each in plan.usage(seen):
                 answers.read(each, self._pages(aws, each, asked, grain))
             names, unnamed = self._names(aws, answers.names) if grain is Grain.DAY else ({}, ())
