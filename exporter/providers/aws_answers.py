@@ -74,11 +74,11 @@ class Answers:
             with reading(_WHAT):
                 pages = [body.decode() for body in some]
             engine.run(f"INSERT INTO {self._rows.name} {_LINES}", {"pages": pages, "question": number})
+            [(fault,)] = self._run("min(fault)", f"question = {number}")
+            if fault:
+                raise BadData(f"{_WHAT} cannot be read: {fault}")
             if number == 0:
                 self._read_names(pages)
-        [(fault,)] = engine.run(f"SELECT min(fault) FROM {self._rows.name} WHERE question = {number}")
-        if fault:
-            raise BadData(f"{_WHAT} cannot be read: {fault}")
 
     def kinds(self) -> set[tuple[str, str]]:
         """Account and record type of all lines of the first answer."""
@@ -134,8 +134,8 @@ class Answers:
         region, tags = _named("second"), "MAP([]::VARCHAR[], []::VARCHAR[])"
         if extra:
             # `team$core$data` is `core$data`, `team$` is empty (untagged).
-            place = "strpos(second, '$')"
-            value = "second" if extra.type == "DIMENSION" else f"if({place} > 0, substr(second, {place} + 1), '')"
+            dollar = "strpos(second, '$')"
+            value = "second" if extra.type == "DIMENSION" else f"if({dollar} > 0, substr(second, {dollar} + 1), '')"
             region, tags = "its_region", f"if(question = 0, {tags}, MAP([{literal(extra.name)}], [{_named(value)}]))"
         billed, effective = (f"CAST(amount{place} AS {SQL_TYPE})" for place in bases)
         refunds = ", ".join(literal(each.value) for each in (ChargeCategory.PURCHASE, ChargeCategory.ADJUSTMENT))
