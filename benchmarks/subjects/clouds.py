@@ -24,8 +24,8 @@ PAGES = 100
 _SLOW = 4.0
 """How many seconds a cloud thinks before it hangs up once, where clouds are slow."""
 _TRIED = (
-    "columns travel to DuckDB as one text each, which took a cost table from 2.0 s to 0.5 s; what is left is reading"
-    " JSON, a row of Python for each group, and compressing pages before they are used."
+    "DuckDB reads the pages as they came, without a row of Python for each group, which took it from 4.4 s to 1.2 s;"
+    " what is left is a quarter of a second each for reading JSON, the store's files, and the snapshot's."
 )
 
 

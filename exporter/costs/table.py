@@ -50,10 +50,11 @@ _COUNTER = itertools.count()
 _BETWEEN = "\x1f"
 """The unit separator of ASCII: between values that travel as one text."""
 
-_PLAIN = re.compile(r"-?[0-9]{1,14}(\.[0-9]{1,24})?").fullmatch
+PLAIN = r"-?[0-9]{1,14}(\.[0-9]{1,24})?"
 """What is stored as it is written: `money.stored` changes and refuses nothing of this form."""
 
-_written = Decimal.__str__
+_plain = re.compile(PLAIN).fullmatch
+_str = Decimal.__str__
 """TypeError for what is no Decimal: a float must not get in by looking like one."""
 
 
@@ -238,6 +239,12 @@ class CostTable:
         return f"SELECT * FROM ({self._sql}){where}", self._parameters
 
 
+def written(amount: Decimal) -> str:
+    """An amount as the text that DuckDB takes as it is. ValueError where it cannot be one (`money.stored`)."""
+    text = _str(amount)
+    return text if _plain(text) else format(stored(amount), "f")
+
+
 def _one_of(name: str, values: str | Collection[str]) -> str:
     chosen = sorted({values} if isinstance(values, str) else set(values))
     return f"({dimension(name)} IN ({', '.join(literal(value) for value in chosen)}))" if chosen else "(false)"
@@ -311,10 +318,7 @@ def _cast(column: Column) -> str:
 
 
 def _amount(amount: Decimal | None) -> str:
-    if amount is None:
-        return ""
-    text = _written(amount)
-    return text if _PLAIN(text) else format(stored(amount), "f")
+    return "" if amount is None else written(amount)
 
 
 def _instant(instant: datetime) -> str:

@@ -5,7 +5,7 @@ Runs on grouped charges, so it costs next to nothing; what becomes equal is summ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -21,13 +21,17 @@ def tidy(costs: CostTable, label: str = "") -> CostTable:
     spellings = [row[0] for row in costs.select("DISTINCT ServiceProviderName")]
     cases = " ".join(f"WHEN {literal(words)} THEN {literal(provider(words, label))}" for words in spellings)
     vendor = f"CASE ServiceProviderName {cases} END" if spellings else "ServiceProviderName"
-    squeezed = ", ".join(literal(name) for name in _names()["regions_without_spaces"])
-    region = f"CASE WHEN {vendor} IN ({squeezed}) THEN replace(lower(RegionId), ' ', '') ELSE RegionId END"
+    vendors = {provider(words, label) for words in spellings}
+    squeezed = ", ".join(literal(name) for name in _names()["regions_without_spaces"] if name in vendors)
+    region = "RegionId"
+    if squeezed:
+        region = f"CASE WHEN {vendor} IN ({squeezed}) THEN replace(lower(RegionId), ' ', '') ELSE RegionId END"
+    # Azure writes /subscriptions/<guid>; the id is its last part.
+    id = "if(contains(SubAccountId, '/'), regexp_extract(SubAccountId, '([^/]*)/*$', 1), SubAccountId)"
     return costs.mapped(
         ServiceProviderName=vendor,
-        # Azure writes /subscriptions/<guid>; the id is its last part.
-        SubAccountId=_filled("regexp_extract(SubAccountId, '([^/]*)/*$', 1)", UNKNOWN),
-        ServiceName=_service(_filled("ServiceName", UNKNOWN), vendor),
+        SubAccountId=_filled(id, UNKNOWN),
+        ServiceName=_service(_filled("ServiceName", UNKNOWN), vendor, vendors),
         RegionId=_filled(region, GLOBAL),
     )
 
@@ -42,15 +46,16 @@ def provider(words: str, label: str = "") -> str:
     return _slugs().get(words.strip().lower()) or slug(words) or label or UNKNOWN
 
 
-def _service(name: str, vendor: str) -> str:
+def _service(name: str, vendor: str, vendors: Collection[str]) -> str:
     """The expression of a service whose meters and models have one name. Other providers' names stay as they are."""
     cases = " ".join(
         f"WHEN {vendor} = {literal(provider)} AND regexp_full_match({name}, {literal('|'.join(patterns))}, 'i')"
         f" THEN {literal(service)}"
         for provider, services in _names()["services"].items()
+        if provider in vendors
         for service, patterns in services.items()
     )
-    return f"CASE {cases} ELSE {name} END"
+    return f"CASE {cases} ELSE {name} END" if cases else name
 
 
 def _filled(expression: str, otherwise: str) -> str:

@@ -19,7 +19,7 @@ from exporter.costs import Ask, Bill, ChargeCategory, CostTable, Note, Scope
 from exporter.errors import AccessDenied, NotReady, SourceError
 from exporter.periods import ALWAYS, DAY, Grain, Month, Window, day_of, midnight
 from exporter.providers import Access, Call, Meter, ProviderSpec
-from exporter.providers.aws_answers import Answer, Bases, account_rows, strange, usage_rows
+from exporter.providers.aws_answers import Answers, next_page
 from exporter.providers.aws_plan import METRICS, Plan, Question, extra
 from exporter.providers.aws_session import AccountId, AwsOptions, AwsSession, openings
 from exporter.providers.aws_words import category
@@ -84,23 +84,23 @@ class AwsCostExplorer:
             return Bill(CostTable.nothing(), covered=(Scope(kept),) if kept else (), notes=notes)
         with AwsSession(self._options, self._meter) as aws:
             payer = _payer(self._options) or str(aws.identity()["Account"])
-            everything = Answer.of(plan.everything(), self._pages(aws, plan.everything(), asked, grain))
-            seen = {line.keys[0] for line in everything.lines if category(line.keys[1]) is ChargeCategory.USAGE}
-            usage = [Answer.of(each, self._pages(aws, each, asked, grain)) for each in plan.usage(seen)]
-            names, unnamed = self._names(aws, everything) if grain is Grain.DAY else ({}, ())
-        bases = Bases.of([everything, *usage])
+            answers = Answers()
+            answers.read(plan.everything(), self._pages(aws, plan.everything(), asked, grain))
+            seen = {account for account, kind in answers.kinds() if category(kind) is ChargeCategory.USAGE}
+            for each in plan.usage(seen):
+                answers.read(each, self._pages(aws, each, asked, grain))
+            names, unnamed = self._names(aws, answers.names) if grain is Grain.DAY else ({}, ())
+        bases = answers.bases()
         with reading("the bill"):
-            totals = CostTable.of(account_rows(everything, payer, bases))
-            other = account_rows(everything, payer, bases, without=ChargeCategory.USAGE)
-            rows = [*(row for each in usage for row in usage_rows(each, payer, bases)), *other]
+            totals = answers.by_account(payer, bases)
             return Bill(
-                costs=CostTable.of(rows),
+                costs=answers.costs(payer, bases),
                 covered=(Scope(Window(asked.start, ask.window.end)),),
                 by_account=None if plan.each else totals,
                 totals=totals,
-                open_months=everything.open_months,
+                open_months=answers.open_months(),
                 accounts=names,
-                notes=(*notes, bases.note(), *strange(everything), *unnamed),
+                notes=(*notes, bases.note(), *answers.strange(), *unnamed),
             )
 
     def access(self) -> Access:
@@ -114,7 +114,7 @@ class AwsCostExplorer:
         calls, missing = [*openings(self._options), _WHO, _ASK], []
         with AwsSession(self._options, self._meter) as aws:
             identity = aws.identity()
-            answer = self._page(aws, request)
+            body = self._page(aws, request)
             if self._options.organizations:
                 calls.append(_NAMES)
                 try:
@@ -123,6 +123,7 @@ class AwsCostExplorer:
                     missing.append(_NAMES)
             found = aws.found
         with reading("the last days"):
+            answer = json.loads(body)
             billed = [day for day in answer["ResultsByTime"] if Decimal(day["Total"]["UnblendedCost"]["Amount"])]
             newest = max((date.fromisoformat(day["TimePeriod"]["Start"]) for day in billed), default=None)
         return Access(
@@ -149,37 +150,35 @@ class AwsCostExplorer:
         note = Note("history", f"Cost Explorer keeps {words}: nothing before {since:%Y-%m-%d} was asked for.")
         return ask.window.meet(Window(since, max(since, ask.window.end))), (note,)
 
-    def _pages(self, aws: AwsSession, question: Question, window: Window, grain: Grain) -> Iterator[dict[str, Any]]:
+    def _pages(self, aws: AwsSession, question: Question, window: Window, grain: Grain) -> Iterator[bytes]:
+        """The bodies of all pages."""
         first = question.request(window, grain)
-        return pages(
-            lambda token: self._page(aws, {**first, "NextPageToken": token} if token else first, grain),
-            "",
-            lambda page: page.get("NextPageToken"),
-        )
 
-    def _page(self, aws: AwsSession, request: Mapping[str, Any], grain: Grain = Grain.DAY) -> dict[str, Any]:
-        fresh: list[dict[str, Any]] = []
+        def read(token: str) -> bytes:
+            return self._page(aws, {**first, "NextPageToken": token} if token else first, grain)
+
+        return pages(read, "", next_page)
+
+    def _page(self, aws: AwsSession, request: Mapping[str, Any], grain: Grain = Grain.DAY) -> bytes:
+        """The body of a page, as it came."""
 
         def fetch() -> bytes:
             where, needs = self._options.endpoint_url, ("ResultsByTime",)
-            answer = aws.call("ce", "GetCostAndUsage", request, needs=needs, charge=PAGE_PRICE, endpoint=where)
-            fresh.append(answer)
-            return json.dumps(answer).encode()  # amounts are texts in it
+            return aws.body("ce", "GetCostAndUsage", request, needs=needs, charge=PAGE_PRICE, endpoint=where)
 
         try:
-            page = self._meter.page({"operation": _ASK, **request}, fetch)
+            return self._meter.page({"operation": _ASK, **request}, fetch)
         except (AccessDenied, NotReady) as error:
             raise _without_hours(error) if grain is Grain.HOUR else error from None
-        return fresh[0] if fresh else dict(json.loads(page))
 
-    def _names(self, aws: AwsSession, everything: Answer) -> tuple[dict[str, str], tuple[Note, ...]]:
+    def _names(self, aws: AwsSession, named: Mapping[str, str]) -> tuple[dict[str, str], tuple[Note, ...]]:
         """Account names, and a note where Organizations would not tell them."""
         if not self._options.organizations:
-            return everything.names, ()
+            return dict(named), ()
         try:
-            return everything.names | self._listed(aws), ()
+            return {**named, **self._listed(aws)}, ()
         except SourceError as error:
-            return everything.names, (Note("organizations", f"Organizations did not name the accounts: {error}"),)
+            return dict(named), (Note("organizations", f"Organizations did not name the accounts: {error}"),)
 
     def _listed(self, aws: AwsSession) -> dict[str, str]:
         where = self._options.organizations_endpoint_url

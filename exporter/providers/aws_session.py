@@ -34,6 +34,7 @@ RoleArn = Annotated[str, StringConstraints(pattern=r"^arn:[a-z-]+:iam::\d{12}:ro
 # Cost Explorer and Organizations answer in one region per partition, and requests are signed for it.
 _HOME = {"aws": "us-east-1", "aws-cn": "cn-northwest-1"}
 _CONNECT_TIMEOUT = 10.0  # seconds
+_BODY = "cloudspend:body"  # among the keys of an answer
 _ROLE_LASTS = 3600  # seconds; a worker is ended long before
 
 
@@ -131,23 +132,20 @@ class AwsSession:
         `needs` are the keys that it must have: botocore turns a page of HTML into an answer without any. It is
         BadData then, and never an empty bill.
         """
-        permission = f"{service}:{operation}"
-        attempt = 1
-        while True:
-            self._meter.request(permission, charge, units=units)
-            try:
-                answer = self._ask(service, operation, request, endpoint)
-            except SourceError:
-                raise
-            except Exception as error:
-                trouble = failure(error, permission)
-            else:
-                return _whole(answer, needs, permission)
-            wait = rest.PATIENCE.wait(attempt, trouble.error) if trouble.passing else None
-            if wait is None:
-                raise trouble.error
-            rest.PATIENCE.sleep(wait)
-            attempt += 1
+        return self._asked(service, operation, request, needs, charge, units, endpoint)[0]
+
+    def body(
+        self,
+        service: str,
+        operation: str,
+        request: Mapping[str, Any],
+        *,
+        needs: Iterable[str],
+        charge: Decimal = Decimal(0),
+        endpoint: str | None = None,
+    ) -> bytes:
+        """The same, as it came."""
+        return self._asked(service, operation, request, needs, charge, NO_UNITS, endpoint)[1]
 
     def identity(self) -> dict[str, Any]:
         """Account and ARN of whoever asks."""
@@ -159,6 +157,35 @@ class AwsSession:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         for client in self._clients.values():
             client.close()
+
+    def _asked(
+        self,
+        service: str,
+        operation: str,
+        request: Mapping[str, Any],
+        needs: Iterable[str],
+        charge: Decimal,
+        units: Mapping[str, Decimal],
+        endpoint: str | None,
+    ) -> tuple[dict[str, Any], bytes]:
+        """An answer and its body."""
+        permission = f"{service}:{operation}"
+        attempt = 1
+        while True:
+            self._meter.request(permission, charge, units=units)
+            try:
+                answer = self._ask(service, operation, request, endpoint)
+            except SourceError:
+                raise
+            except Exception as error:
+                trouble = failure(error, permission)
+            else:
+                return _whole(answer, needs, permission), answer[_BODY]
+            wait = rest.PATIENCE.wait(attempt, trouble.error) if trouble.passing else None
+            if wait is None:
+                raise trouble.error
+            rest.PATIENCE.sleep(wait)
+            attempt += 1
 
     def _ask(self, service: str, operation: str, request: Mapping[str, Any], endpoint: str | None) -> Any:
         client = self._client(service, endpoint or (self._options.sts_endpoint_url if service == "sts" else None))
@@ -178,13 +205,14 @@ class AwsSession:
                 read_timeout=options.timeout.total_seconds(),
                 proxies={"http": proxy, "https": proxy} if proxy else None,
             )
-            self._clients[service, endpoint] = self._session.client(
+            client = self._clients[service, endpoint] = self._session.client(
                 service,
                 region_name=self.region,
                 endpoint_url=endpoint,
                 config=config,
                 verify=str(options.ca_bundle) if options.ca_bundle else None,
             )
+            client.meta.events.register("before-parse", _keep_body)
         return self._clients[service, endpoint]
 
     def _opened(self) -> Any:
@@ -249,8 +277,13 @@ def _sdk() -> Iterator[None]:
         raise credentials(type(error).__name__) from None
 
 
+def _keep_body(response_dict: Mapping[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
+    """A hook of botocore: what it is told to add to the parsed answer is the body."""
+    customized_response_dict[_BODY] = response_dict["body"]
+
+
 def _whole(answer: Any, needs: Iterable[str], permission: str) -> dict[str, Any]:
-    found = {name: value for name, value in dict(answer or {}).items() if name != "ResponseMetadata"}
+    found = {name: value for name, value in dict(answer).items() if name not in ("ResponseMetadata", _BODY)}
     for name in needs:
         if found.get(name) is None:
             hint = "a proxy or a login page may stand in between; check `endpoint_url` and `proxy`"

@@ -44,20 +44,10 @@ USAGE: tuple[str, ...] = _WORDS[ChargeCategory.USAGE]
 """The record types that are asked for by service and region. A filter for a word that AWS does not know finds
 nothing, and is no error."""
 
-
-_NOTHING = frozenset({"NoRegion", "No Region", "NoService", "No Service", "NoUsageType", "No Usage Type"})
+NOTHING = frozenset({"NoRegion", "No Region", "NoService", "No Service", "NoUsageType", "No Usage Type"})
+"""Keys of groups that stand for none."""
 
 
 def category(record_type: str) -> ChargeCategory:
     """The category of a type of charge."""
     return CATEGORIES.get(record_type, ChargeCategory.ADJUSTMENT)
-
-
-def named(key: str) -> str:
-    """A group's key as a label: empty where Cost Explorer says that there is none."""
-    return "" if key in _NOTHING else key
-
-
-def value(key: str) -> str:
-    """The value in a key of a tag or cost category: `team$core$data` is `core$data`, `team$` is empty (untagged)."""
-    return key.partition("$")[2]

@@ -12,7 +12,7 @@ from exporter.costs import ChargeCategory
 from exporter.errors import BadData
 from exporter.periods import Grain, Window
 from exporter.providers.aws_plan import Extra, Plan, extra
-from exporter.providers.aws_words import CATEGORIES, USAGE, category, named, value
+from exporter.providers.aws_words import CATEGORIES, USAGE, category
 
 NOVEMBER = Window.of_days(date(2026, 11, 1), date(2026, 12, 1))
 
@@ -80,16 +80,6 @@ def test_one_label_more_is_all_there_can_be() -> None:
     assert extra((), ("usage_type",)) == Extra("usage_type", "DIMENSION", "USAGE_TYPE")
     with pytest.raises(BadData, match="team and usage_type"):
         extra(("team",), ("usage_type",))
-
-
-def test_the_value_of_a_tag_is_all_behind_the_first_dollar() -> None:
-    assert [value(key) for key in ("team$core$data", "team$", "team$a")] == ["core$data", "", "a"]
-
-
-def test_what_cost_explorer_calls_nothing_is_empty() -> None:
-    assert [named(key) for key in ("NoRegion", "No Region", "us-east-1", "Notary", "global")] == [
-        *("", "", "us-east-1", "Notary", "global")
-    ]
 
 
 def test_every_record_type_has_one_category_and_unknown_ones_are_adjustments() -> None:
