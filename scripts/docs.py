@@ -51,7 +51,18 @@ LABELS: Mapping[str, str] = MappingProxyType(
         "adapter": "provider module that reads the source: `provider` in the configuration",
         "cost_basis": "amount that the money families show: `billed`, `effective`, `list`; `mixed` where some of the"
         " source's providers do not know it and show billed",
-        "name": "name of the account in the bill",
+        "name": "name of the account in the bill; of `cloudspend_first_spend_cost`, of the place",
+        "budget": "`name` of the budget in the configuration",
+        "threshold": "share of the limit in percent, as configured: `80%`",
+        "severity": "of a threshold as configured (`warning`, `critical`); of a finding by money: `info`, `low`,"
+        " `medium`, `high`, `critical`",
+        "window": "`day`: the last settled day; `week`: the last seven",
+        "status": "`on_track`, `at_risk`, `over`",
+        "period": "`daily`, `weekly`, `monthly`, `quarterly`, `yearly`",
+        "owner": "who answers for the budget, as configured; `none` where nobody is named",
+        "fingerprint": "names one finding for as long as it lasts",
+        "kind": "of a finding: `spike`, `step`, `drift`, `new`, `drop`; of a first spend: `account`, `service`,"
+        " `region`",
         "version": "version of cloudspend",
         "python_version": "version of Python that runs it",
     }

@@ -7,30 +7,13 @@ counters only; money is a gauge, since credits and restatements make it fall; no
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
 
-LINE = ("source", "provider", "account", "service", "region", "charge_category", "currency")
-"""Labels of one line of the bill."""
+from exporter.metrics.catalog_judged import FOUND, JUDGED
+from exporter.metrics.spec import LINE, Spec
+from exporter.metrics.spec import money as _money
 
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """What a family is. `money` families hold amounts of the `currency` label; `live` ones come from the daemon."""
-
-    name: str
-    type: Literal["gauge", "counter"]
-    labels: tuple[str, ...]
-    help: str
-    unit: Literal["money", "seconds", "bytes", "ratio", ""] = ""
-    live: bool = False
-    section: str = ""
-    """The section of the configuration that switches the family on; empty for one that is always there."""
-
-
-def _money(name: str, labels: tuple[str, ...], help: str, section: str = "") -> Spec:
-    return Spec(name, "gauge", labels, help, unit="money", section=section)
+__all__ = ["CATALOG", "CONVERTED", "LINE", "NOT_STARTED", "WORKER_FAILURES", "Spec"]
 
 
 def _converted(name: str, original: str, labels: tuple[str, ...]) -> Spec:
@@ -150,6 +133,7 @@ _SPECS: tuple[Spec, ...] = (
         "What a source is: its provider module and the cost its money families show. Always 1.",
     ),
     Spec("cloudspend_account_info", "gauge", ("provider", "account", "name"), "The name of an account. Always 1."),
+    *JUDGED,
     Spec("cloudspend_up", "gauge", ("source",), "Whether the last poll of the source succeeded.", live=True),
     Spec(
         "cloudspend_source_failed",
@@ -271,6 +255,7 @@ _SPECS: tuple[Spec, ...] = (
         "Amounts with more than 24 digits behind the point, rounded half even.",
         live=True,
     ),
+    FOUND,
     Spec(
         "cloudspend_exporter_build_info",
         "gauge",

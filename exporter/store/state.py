@@ -99,6 +99,12 @@ _MIGRATIONS: tuple[str, ...] = (
     "ALTER TABLE sources ADD COLUMN open_months TEXT",  # billing months not final yet; null where nobody says
     "ALTER TABLE sources ADD COLUMN history_as TEXT",  # fingerprint of the question that all history was read for
     "ALTER TABLE sources ADD COLUMN rates TEXT NOT NULL DEFAULT '{}'",  # currency → [billing month, USD a unit]
+    """
+    CREATE TABLE memory (           -- what a judgement said last, for its next look
+        kind TEXT, name TEXT, body TEXT NOT NULL,
+        PRIMARY KEY (kind, name)
+    )
+    """,
 )
 """One script per schema version, forward only; the number applied is SQLite's `user_version`."""
 
@@ -377,6 +383,17 @@ class State(Spending):
             self._db.executemany("INSERT OR REPLACE INTO vintages VALUES (?, ?, ?, ?, ?)", rows)
             self._db.execute("DELETE FROM vintages WHERE source = ? AND day < ?", (source, since.isoformat()))
             self._db.execute("UPDATE sources SET observed_settling = ? WHERE source = ?", (observed, source))
+
+    def remembered(self, kind: str) -> dict[str, str]:
+        """What judgements of a kind said last: name → body, as they wrote it."""
+        return {row["name"]: row["body"] for row in self._read("SELECT name, body FROM memory WHERE kind = ?", kind)}
+
+    def remember(self, kind: str, bodies: Mapping[str, str]) -> None:
+        """Remember these instead of all that was of this kind."""
+        with self._writing():
+            self._db.execute("DELETE FROM memory WHERE kind = ?", (kind,))
+            rows = [(kind, name, body) for name, body in sorted(bodies.items())]
+            self._db.executemany("INSERT INTO memory VALUES (?, ?, ?)", rows)
 
     def page(self, key: str, now: datetime) -> bytes | None:
         """A page that is still fresh, or None."""
