@@ -6,11 +6,12 @@ known now goes out.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from exporter.costs import GLOBAL, UNKNOWN, ChargeCategory, CostTable
 from exporter.costs.money import ZERO, add, text
@@ -55,6 +56,21 @@ class Watched:
     places: frozenset[Place]
     since: Mapping[str, datetime]
     """Source → where its watch began. Until then everything is new, and nothing is news."""
+
+    def written(self) -> str:
+        """As JSON: hand it in at the next look, in another process."""
+        since = {source: begun.isoformat() for source, begun in self.since.items()}
+        return json.dumps({"places": sorted(self.places), "since": since})
+
+    @classmethod
+    def read(cls, written: str) -> Watched:
+        """What `written` wrote, exactly. ValueError for anything else."""
+        try:
+            given: dict[str, Any] = json.loads(written)
+            since = {source: datetime.fromisoformat(begun) for source, begun in given["since"].items()}
+            return cls(frozenset(Place(*place) for place in given["places"]), since)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"this is not what the tripwire knows: {error!r}") from error
 
 
 def trip(

@@ -11,7 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.analysis.anomalies import Edge, Fee, Kind, Report, Settings, Severity, Status, evaluate, score, sentence
+from exporter.analysis.anomalies import (
+    Edge,
+    Fee,
+    Finding,
+    Kind,
+    Part,
+    Report,
+    Settings,
+    Severity,
+    Status,
+    evaluate,
+    score,
+    sentence,
+)
 from exporter.analysis.anomalies.rollups import together
 from exporter.analysis.folding import OTHER, choose, folded
 from exporter.analysis.series import ALL, Scope, Series, gaps
@@ -360,3 +373,58 @@ def test_a_dearer_price_is_told_where_the_largest_line_drowns_it() -> None:
     found = replay(dearer, 90, WHEN + 3, Settings(minimum_percent=0, new_cost=1e9)).new
     assert found
     assert {each.scope.service for each in found} == {"EC2"}
+
+
+# --- kept between looks -----------------------------------------------------------------------------------------------
+
+amounts = st.floats(allow_nan=False)
+any_day = st.dates()
+any_words = st.text(max_size=9)
+any_finding = st.builds(
+    Finding,
+    fingerprint=any_words,
+    scope=st.builds(Scope, *[any_words] * 6),
+    kind=st.sampled_from(Kind),
+    status=st.sampled_from(Status),
+    severity=st.sampled_from(Severity),
+    first_day=any_day,
+    first_seen=any_day,
+    day=any_day,
+    parts=st.lists(st.builds(Part, any_words, any_words, any_words, amounts, st.booleans()), max_size=3).map(tuple),
+    **dict.fromkeys(("actual", "expected", "upper", "score", "impact", "told"), amounts),
+    settled=st.booleans(),
+    ended=any_words,
+)
+lists_of_findings = st.lists(any_finding, max_size=3).map(tuple)
+
+
+@given(
+    st.builds(
+        Report,
+        findings=lists_of_findings,
+        new=st.lists(any_words, max_size=3).map(tuple),
+        judged=st.dictionaries(any_words, any_day, max_size=3),
+        ended=lists_of_findings,
+    )
+)
+@settings(max_examples=50, deadline=None)
+def test_a_report_reads_back_as_it_was_written(report: Report) -> None:
+    again = Report.read(report.written())
+    assert again == report
+    assert all(isinstance(each.kind, Kind) and isinstance(each.scope, Scope) for each in again.findings)
+
+
+def test_a_look_after_a_restart_says_what_it_would_have_said_without_one() -> None:
+    series = more(lines(), ec2_east, 80, WHEN)
+    report = evaluate(Settings(), series.until(DAY), {"bill": Edge(DAY, DAY)})
+    assert report.findings
+    after = {"bill": Edge(DAY + timedelta(4), DAY + timedelta(4))}
+    assert evaluate(Settings(), series, after, Report.read(report.written())) == evaluate(
+        Settings(), series, after, report
+    )
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"findings": [{}], "new": [], "judged": {}, "ended": []}', "3"])
+def test_what_is_no_report_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="no report"):
+        Report.read(text)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import pytest
+
 from exporter.analysis.tripwire import Place, Watched, trip
 from exporter.costs import CostRow, CostTable
 from tests.costs.rows import row
@@ -86,3 +88,17 @@ def test_the_dearest_is_told_first() -> None:
         row("2026-03-09", cost, account="prod", service=name, region="east") for name, cost in (("A", "1"), ("B", "9"))
     ]
     assert names(*new) == [("service", "B"), ("service", "A")]
+
+
+def test_what_is_known_reads_back_as_it_was_written() -> None:
+    assert KNOWN.places
+    assert KNOWN.since
+    assert Watched.read(KNOWN.written()) == KNOWN
+    assert Watched.read(NOBODY.written()) == NOBODY
+    assert all(isinstance(place, Place) for place in Watched.read(KNOWN.written()).places)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"places": [[]], "since": {}}', "3"])
+def test_what_the_tripwire_did_not_write_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not what the tripwire knows"):
+        Watched.read(text)

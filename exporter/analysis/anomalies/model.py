@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from exporter.analysis.series import ALL, Scope
 
@@ -198,3 +199,45 @@ class Report:
     def open(self) -> tuple[Finding, ...]:
         """Those that are not resolved."""
         return tuple(finding for finding in self.findings if finding.status is not Status.RESOLVED)
+
+    def written(self) -> str:
+        """As JSON: hand it in at the next look, in another process."""
+        return json.dumps(
+            {
+                "findings": [_written(finding) for finding in self.findings],
+                "new": self.new,
+                "judged": {source: day.isoformat() for source, day in self.judged.items()},
+                "ended": [_written(finding) for finding in self.ended],
+            }
+        )
+
+    @classmethod
+    def read(cls, written: str) -> Report:
+        """What `written` wrote, exactly. ValueError for anything else."""
+        try:
+            given: dict[str, Any] = json.loads(written)
+            return cls(
+                findings=tuple(_read(each) for each in given["findings"]),
+                new=tuple(given["new"]),
+                judged={source: date.fromisoformat(day) for source, day in given["judged"].items()},
+                ended=tuple(_read(each) for each in given["ended"]),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"this is no report of anomalies: {error!r}") from error
+
+
+_DAYS = ("first_day", "first_seen", "day")
+
+
+def _written(finding: Finding) -> dict[str, Any]:
+    return {
+        **{each.name: getattr(finding, each.name) for each in fields(finding)},
+        **{name: getattr(finding, name).isoformat() for name in _DAYS},
+    }
+
+
+def _read(given: Mapping[str, Any]) -> Finding:
+    days = {name: date.fromisoformat(given[name]) for name in _DAYS}
+    words = {"kind": Kind(given["kind"]), "status": Status(given["status"]), "severity": Severity(given["severity"])}
+    parts = tuple(Part(*part) for part in given["parts"])
+    return Finding(**{**given, **days, **words, "scope": Scope(*given["scope"]), "parts": parts})
