@@ -33,6 +33,8 @@ PACKAGES = {
     "amtool": "prometheus-alertmanager",
     "prometheus-pushgateway": "prometheus-pushgateway",
     "pushgateway": "prometheus-pushgateway",
+    "prometheus-node-exporter": "prometheus-node-exporter",
+    "node_exporter": "prometheus-node-exporter",
 }
 """Program → the Debian package that brings it."""
 
@@ -171,6 +173,28 @@ def alertmanager(folder: Path, config_path: Path) -> Server:
     ]
     url = f"http://127.0.0.1:{port}"
     return Server(argv, url=url, ready=f"{url}/-/ready", log=folder / "alertmanager.log")
+
+
+def pushgateway(folder: Path, *flags: str) -> Server:
+    """A real Pushgateway, with its log in `folder`. What is pushed to it is gone when it ends."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    argv = [require("prometheus-pushgateway", "pushgateway"), f"--web.listen-address=127.0.0.1:{port}", *flags]
+    return Server(argv, url=url, ready=f"{url}/-/ready", log=folder / "pushgateway.log")
+
+
+def node_exporter(folder: Path, textfiles: Path) -> Server:
+    """A real node exporter that exposes the `.prom` files of `textfiles` and next to nothing else."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    argv = [
+        require("prometheus-node-exporter", "node_exporter"),
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--collector.disable-defaults",
+        "--collector.textfile",
+        f"--collector.textfile.directory={textfiles}",
+    ]
+    return Server(argv, url=url, ready=f"{url}/metrics", log=folder / "node-exporter.log")
 
 
 class Sample(TypedDict):
