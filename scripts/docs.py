@@ -170,10 +170,8 @@ def configuration() -> str:
     parts = schema["$defs"]
     sections = []
     for key, value in schema["properties"].items():
-        value = next((one for one in (value, *value.get("anyOf", ())) if "$ref" in one), value)
-        if "$ref" in value:
-            part = parts[value["$ref"].rpartition("/")[2]]
-            sections.append(f"## {key}\n\n{part['description']}\n\n{keys(part, part.get('required', ()))}")
+        if key != "sources":
+            sections += section(key, value, parts)
     source = parts["SourceSettings"]
     branches = {branch["if"]["properties"]["provider"]["const"]: branch["then"] for branch in source["allOf"]}
     return page(
@@ -201,6 +199,20 @@ def configuration() -> str:
         f"## Example\n\nEvery key, as [`config.example.yml`](../../config.example.yml) has it:\n\n"
         f"{fenced('yaml', (ROOT / 'config.example.yml').read_text().rstrip())}",
     )
+
+
+def section(path: str, value: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
+    """The keys of a mapping or of each of a list of mappings, and below them those of the mappings within."""
+    lists = [one.get("items", {}) for one in (value, *value.get("anyOf", ()))]
+    within = (one for given in (value, *lists) for one in (given, *given.get("anyOf", ())))
+    for name in dict.fromkeys(one["$ref"].rpartition("/")[2] for one in within if "$ref" in one):
+        part = parts[name]
+        if "properties" not in part:
+            continue
+        level = "##" if "." not in path else "###"
+        yield f"{level} {path}\n\n{part['description']}\n\n{keys(part, part.get('required', ()))}"
+        for key, inner in part["properties"].items():
+            yield from section(f"{path}.{key}", inner, parts)
 
 
 def provider(name: str, options: Mapping[str, Any]) -> str:
@@ -253,7 +265,7 @@ def kind(value: Mapping[str, Any]) -> str:
     """What may stand behind a key, in a word or two."""
     if "anyOf" in value:
         words = [kind(one) for one in value["anyOf"] if "$ref" not in one and one.get("type") != "null"]
-        return " or ".join(words) or "object"
+        return " or ".join(words) or "mapping"
     if "const" in value:
         return f"`{value['const']}`"
     if "enum" in value:
@@ -263,6 +275,8 @@ def kind(value: Mapping[str, Any]) -> str:
         return patterns[value["pattern"]]
     if value.get("type") == "array":
         return f"list of {kind(value['items'])}s"
+    if "$ref" in value:
+        return "mapping"
     low = f" from {value['minimum']}" if "minimum" in value else ""
     word: str = value["type"]
     return {"integer": "number", "string": "text"}.get(word, word) + low

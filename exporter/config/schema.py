@@ -16,7 +16,6 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     SerializeAsAny,
     SerializerFunctionWrapHandler,
@@ -29,6 +28,8 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from exporter.config import rates as rates_files
+from exporter.config.base import Settings
+from exporter.config.judging import AnomalySettings, ForecastSettings, TripwireSettings
 from exporter.config.suggest import known, suggestion
 from exporter.config.values import (
     CurrencyCode,
@@ -45,16 +46,19 @@ from exporter.costs import Cost
 from exporter.errors import ConfigError
 
 __all__ = [
+    "AnomalySettings",
     "ApiBudgetSettings",
     "Config",
     "CostSettings",
     "CurrencySettings",
     "Duration",
+    "ForecastSettings",
     "LocalPath",
     "PathPattern",
     "ProviderModels",
     "SourceSettings",
     "StoreSettings",
+    "TripwireSettings",
     "WorkerSettings",
 ]
 
@@ -75,13 +79,6 @@ class ProviderModels(Protocol):
     def options(self, name: str) -> type[BaseModel]:
         """The options of one of `names()`. ConfigError where its plug-in is broken."""
         ...
-
-
-class Settings(BaseModel):
-    """Base of every part of the configuration."""
-
-    # An input is never shown by pydantic itself: it may be a secret.
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 def _positive(length: timedelta) -> timedelta:
@@ -293,6 +290,12 @@ class Config(Settings):
     """One currency to show all costs in too; off unless given."""
     api_budget: ApiBudgetSettings | None = None
     """What asking all sources may cost in a month; no cap unless given."""
+    anomalies: AnomalySettings = AnomalySettings()
+    """What counts as costing more, or much less, than it should."""
+    tripwire: TripwireSettings = TripwireSettings()
+    """Which first spends are told."""
+    forecasts: ForecastSettings = ForecastSettings()
+    """How what is still to come is estimated."""
     worker: WorkerSettings = WorkerSettings()
     """The process that polls."""
     sources: tuple[SourceSettings, ...] = Field(min_length=1)

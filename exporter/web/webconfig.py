@@ -26,9 +26,9 @@ from pydantic import (
 )
 
 from exporter.config import secrets
+from exporter.config.base import Settings
 from exporter.config.document import Document, parse
 from exporter.config.problems import Translator
-from exporter.config.schema import Settings
 from exporter.config.values import LocalPath
 from exporter.errors import ConfigError, Problem
 from exporter.web import tls
