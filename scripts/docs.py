@@ -73,8 +73,9 @@ LABELS: Mapping[str, str] = MappingProxyType(
 def metrics() -> str:
     """Every family of the catalogue."""
     used = {label for spec in CATALOG.values() for label in spec.labels}
-    stored = [spec for spec in CATALOG.values() if not spec.live]
+    stored = [spec for spec in CATALOG.values() if not spec.live and not spec.history]
     live = [spec for spec in CATALOG.values() if spec.live]
+    written = [spec for spec in CATALOG.values() if spec.history]
     return page(
         "Metrics",
         "exporter/metrics/catalog.py",
@@ -94,6 +95,10 @@ def metrics() -> str:
         "Written by the daemon from its state file at each change, so a worker that dies cannot leave"
         " `cloudspend_up 1` behind. Counters survive restarts.",
         *map(family, live),
+        "## History",
+        "Never part of a scrape: it is written with the times of its days, into a file for promtool or over remote"
+        " write.",
+        *map(family, written),
         "## Values of `reason`",
         "Of `cloudspend_source_failed` and `cloudspend_source_poll_failures_total`:",
         table(("reason", "means"), [(f"[`{word}`](../runbooks.md#{word})", text) for word, text in reasons().items()]),

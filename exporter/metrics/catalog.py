@@ -302,6 +302,15 @@ _SPECS: tuple[Spec, ...] = (
         unit="seconds",
         live=True,
     ),
+    Spec(
+        "cloudspend_usage_cost",
+        "gauge",
+        LINE,
+        "Cost of one settled UTC day, in a sample at 12:00 of that day; at so many seconds past it where the day was"
+        " restated so often, and 0 where nothing is left of it. Read it with last_over_time over one day.",
+        unit="money",
+        history=True,
+    ),
 )
 
 CATALOG: Mapping[str, Spec] = MappingProxyType({spec.name: spec for spec in _SPECS})

@@ -21,6 +21,8 @@ class Spec:
     live: bool = False
     section: str = ""
     """The section of the configuration that switches the family on; empty for one that is always there."""
+    history: bool = False
+    """Written with the time of its day by `cloudspend history`, and never part of a scrape."""
 
 
 def money(name: str, labels: tuple[str, ...], help: str, section: str = "") -> Spec:
