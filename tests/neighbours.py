@@ -35,6 +35,8 @@ PACKAGES = {
     "pushgateway": "prometheus-pushgateway",
     "prometheus-node-exporter": "prometheus-node-exporter",
     "node_exporter": "prometheus-node-exporter",
+    "icinga2": "icinga2-bin",
+    "nagios4": "nagios4-core",
 }
 """Program → the Debian package that brings it."""
 
@@ -48,7 +50,8 @@ def require(*names: str) -> str:
     Where none is: skips the test at home, naming the package; fails it where `CI=true`.
     """
     for name in names:
-        if path := shutil.which(name):
+        # Debian puts icinga2 and nagios4 where a user's own PATH does not look.
+        if path := shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"):
             return path
     missing = f"{' or '.join(names)} not found: install the Debian package {PACKAGES[names[0]]}"
     if os.environ.get("CI") == "true":
