@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,47 +13,18 @@ from exporter.cli.output import Format, Record, rendered
 from exporter.cli.settings import chosen, configuration, one_shot_clock
 from exporter.costs import engine
 from exporter.errors import CloudspendError
-from exporter.periods import DAY, Month, Window, day_of, midnight
+from exporter.periods import DAY, Month, Window, day_of
 from exporter.polling.sources import Paths, resolve
 
 # What forecasts needs numpy, which no other command should wait for.
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from exporter.polling.estate import Stored
+    from exporter.analysis.forecasts.grouped import Line
 
 MODELS = ("auto", "seasonal", "linear", "prophet")
 BY = ("source", "provider", "account", "service", "region")
-_MEANINGLESS = 10
-"""A mistake of so many times what came says that next to nothing came."""
 HISTORY = 200
 """Days that are read. The models look at 24 weeks."""
 _AMOUNTS = ("settled", "rest", "total", "low", "high")
-
-Group = tuple[str, ...]
-"""A word per dimension, and the currency."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What one group costs within a window, in its currency."""
-
-    group: Group
-    until: date
-    """The newest day that has settled in every source of the group."""
-    settled: float
-    rest: float | None
-    """Expected of the days that have not settled; None with too little history to say."""
-    low: float | None
-    high: float | None
-    error: float | None
-    """Median mistake of the model's own past totals over so many days, as a share; None where nobody can tell."""
-
-    @property
-    def total(self) -> float | None:
-        """What the window costs in the end."""
-        return None if self.rest is None else self.settled + self.rest
 
 
 @click.command()
@@ -87,6 +55,7 @@ def forecast(
     cloudspend forecast --by provider,service
     cloudspend forecast --days 90 --level 95 --format json
     """
+    from exporter.analysis.forecasts.grouped import forecasted
     from exporter.polling.estate import stored
 
     if days is not None and month_end:
@@ -116,57 +85,6 @@ def forecast(
     if estate.empty:
         hint = "run 'cloudspend collect', or ask for other days"
         click.echo(f"no charges stored for this question. hint: {hint}", err=True)
-
-
-def forecasted(
-    sources: Sequence[Stored], names: Sequence[str], window: Window, model: str, level: float
-) -> Iterator[Line]:
-    """A line per group of usage. A bill that has ended is left out; a group waits for the slowest of its sources."""
-    import numpy as np
-
-    from exporter.analysis.forecasts import LEAST, finish
-    from exporter.analysis.series import born
-
-    first, costs, edges = _summed([source for source in sources if not source.ended], names)
-    for edge in sorted(set(edges.values())):
-        groups = sorted(group for group, its in edges.items() if its == edge)
-        matrix = np.array([costs[group] for group in groups])
-        days = list(Window.of_days(first, edge + DAY).days())
-        history = born(matrix[:, : len(days)])
-        if np.isfinite(history).sum(axis=1).max() < LEAST:
-            inside = [midnight(day) in window for day in days]
-            for group, settled in zip(groups, np.nansum(history[:, inside], axis=1), strict=True):
-                yield Line(group, edge, float(settled), None, None, None, None)
-            continue
-        expected = finish(history, days, window, matrix[:, len(days) :], model)
-        low, high = expected.interval(level)
-        error = expected.outlook.error if expected.outlook else np.full(len(groups), np.nan)
-        error = np.where(error < _MEANINGLESS, error, np.nan)
-        columns = (expected.settled, expected.rest, low, high, error)
-        for group, settled, *others in zip(groups, *(column.tolist() for column in columns), strict=True):
-            # What is not a number has too little history.
-            yield Line(group, edge, settled, *(amount if math.isfinite(amount) else None for amount in others))
-
-
-def _summed(
-    sources: Sequence[Stored], names: Sequence[str]
-) -> tuple[date, dict[Group, NDArray[np.float64]], dict[Group, date]]:
-    """The first day, what each group cost on each day from it on, and up to when its days have settled."""
-    import numpy as np
-
-    known = [source for source in sources if source.series.scopes]
-    first = min((source.series.days[0] for source in known), default=date.min)
-    newest = max((source.edge.newest for source in known), default=first)
-    costs: dict[Group, NDArray[np.float64]] = {}
-    edges: dict[Group, date] = {}
-    for source in known:
-        begin = (source.series.days[0] - first).days
-        for scope, values in zip(source.series.scopes, source.series.values, strict=True):
-            group = (*(str(getattr(scope, name)) for name in names), scope.currency)
-            sums = costs.setdefault(group, np.zeros((newest - first).days + 1))
-            sums[begin : begin + len(values)] += np.nan_to_num(values)
-            edges[group] = min(edges.get(group, date.max), source.edge.settled)
-    return first, costs, edges
 
 
 def _checked(by: str) -> tuple[str, ...]:

@@ -7,6 +7,9 @@ seasonal.py    the default model, of these three
 models.py      the others behind the same interface
 series.py      many series of different ages: `ahead`, and its `Outlook`
 months.py      totals of a period: settled days + forecast of the rest; month ends; nowcasts
+grouped.py     usage by any labels: what the command line prints
+replay.py      past month ends forecast again: how good forecasts of this bill have been
+standing.py    this month's whole bill by provider and currency: what is published
 
 How good they are, beside whom: `python -m benchmarks forecast`.
 """
@@ -21,7 +24,8 @@ from numpy.typing import ArrayLike
 
 from exporter.analysis.forecasts.months import Expected, finish, month_end, nowcast
 from exporter.analysis.forecasts.profile import Array
-from exporter.analysis.forecasts.series import LEAST, Outlook, TooYoung, ahead
+from exporter.analysis.forecasts.series import LEAST, Outlook, TooYoung, ahead, least
+from exporter.analysis.forecasts.standing import Charges, MonthForecast, charges, standing
 
 
 class Forecast(NamedTuple):
@@ -47,13 +51,18 @@ def forecast(matrix: ArrayLike, dates: Sequence[date] | ArrayLike, horizon: int)
 
 __all__ = [
     "LEAST",
+    "Charges",
     "Expected",
     "Forecast",
+    "MonthForecast",
     "Outlook",
     "TooYoung",
     "ahead",
+    "charges",
     "finish",
     "forecast",
+    "least",
     "month_end",
     "nowcast",
+    "standing",
 ]

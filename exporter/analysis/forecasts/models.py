@@ -21,7 +21,10 @@ Model = Callable[[Array, date, int], Answer]
 
 _LINE = 90
 """Days that a straight line is drawn through."""
-_LEAST = 14
+LEAST = 14
+"""Days of history below which no model says anything."""
+_LEAST_OF = {"seasonal": 30, "prophet": 30}
+"""A model that was asked for by the name of its seasons needs to have seen some; `auto` makes do with what there is."""
 
 
 def linear(charges: Array, first: date, horizon: int) -> Answer:  # noqa: ARG001
@@ -29,7 +32,7 @@ def linear(charges: Array, first: date, horizon: int) -> Answer:  # noqa: ARG001
     days, series = charges.shape
     mean, growth = _line(charges, horizon)
     reach = min(horizon, max(WEEK, days // 3))
-    origins = np.arange(days - reach, _LEAST - 1, -WEEK)[::-1]
+    origins = np.arange(days - reach, LEAST - 1, -WEEK)[::-1]
     came = np.array([charges[origin : origin + reach].sum(axis=0) for origin in origins]).reshape(-1, series)
     said = np.array([_line(charges[:origin], reach)[0].sum(axis=0) for origin in origins]).reshape(-1, series)
     longer = horizon / reach
@@ -94,3 +97,9 @@ def model(name: str) -> Model:
     if name not in MODELS:
         raise CloudspendError(f"{name!r} is not a forecast model. hint: one of {', '.join(MODELS)}")
     return MODELS[name]
+
+
+def least(name: str) -> int:
+    """Days of history that a model needs. CloudspendError for a name that is none."""
+    model(name)
+    return _LEAST_OF.get(name, LEAST)

@@ -10,26 +10,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from exporter.analysis.forecasts.intervals import Mistakes
-from exporter.analysis.forecasts.models import model
+from exporter.analysis.forecasts.models import LEAST, least, model
 from exporter.analysis.forecasts.monthly import CYCLE
 from exporter.analysis.forecasts.profile import WEEK, Array
 from exporter.analysis.forecasts.seasonal import WEEKS, Answer
 from exporter.errors import CloudspendError
 from exporter.periods import DAY
 
-LEAST = 14
-"""Days of history below which nothing is said."""
 _CHUNK = 2000
 """Series that are looked at together: their days fit into a cache."""
 
 
 class TooYoung(CloudspendError):
-    """There are fewer than 14 days of history to forecast from."""
+    """There are fewer days of history than the model needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What a model expects of a number of series. Everything of a series with under 14 days of history is NaN."""
+    """What a model expects of a number of series. Everything of a series with too few days of history is NaN."""
 
     first: date
     """The first day that is forecast."""
@@ -88,17 +86,18 @@ def ahead(matrix: ArrayLike, dates: Sequence[date] | ArrayLike, horizon: int, ch
     """What each row of the matrix costs on the `horizon` days after its last column.
 
     `matrix`: series × days, NaN before a series' first charge and nowhere else; `dates`: its consecutive days.
-    TooYoung where no series has 14 days; CloudspendError for an unknown model, or one that is not installed.
+    TooYoung where no series has the days that the model needs (`least`: 14, of some 30); CloudspendError for an
+    unknown model, or one that is not installed.
     """
     values, last = _checked(matrix, dates, horizon)
-    history = np.isfinite(values).sum(axis=1)
-    if values.shape[1] < LEAST or (len(history) and history.max() < LEAST):
+    history, needed = np.isfinite(values).sum(axis=1), least(chosen)
+    if values.shape[1] < needed or (len(history) and history.max() < needed):
         most = int(history.max()) if len(history) else values.shape[1]
         raise TooYoung(
-            f"a forecast needs {LEAST} days of history, and there are {most}. hint: cloudspend collect --start DAY"
+            f"a forecast needs {needed} days of history, and there are {most}. hint: cloudspend collect --start DAY"
         )
     pieces = []
-    for rows, days in _groups(history):
+    for rows, days in _groups(history, needed):
         charges = np.ascontiguousarray(values[rows, -days:].T)
         # A series of credits is one of charges upside down.
         side = np.where(charges.sum(axis=0) < 0, -1.0, 1.0)
@@ -155,13 +154,13 @@ def _checked(matrix: ArrayLike, dates: Sequence[date] | ArrayLike, horizon: int)
     return values, last
 
 
-def _groups(history: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], int]]:
+def _groups(history: NDArray[np.int64], needed: int) -> Iterator[tuple[NDArray[np.int64], int]]:
     """Series with equally many whole weeks of history, a chunk at a time, and the days to look at."""
-    weeks = np.minimum(history // WEEK, WEEKS)
-    for each in np.unique(weeks[weeks >= LEAST // WEEK]):
+    weeks = np.where(history >= needed, np.minimum(history // WEEK, WEEKS), 0)
+    for each in np.unique(weeks[weeks > 0]):
         rows = np.flatnonzero(weeks == each)
         for begin in range(0, len(rows), _CHUNK):
             yield rows[begin : begin + _CHUNK], int(each) * WEEK
 
 
-__all__ = ["LEAST", "Outlook", "TooYoung", "ahead"]
+__all__ = ["LEAST", "Outlook", "TooYoung", "ahead", "least"]
