@@ -11,7 +11,11 @@
     ├── StoreError             the lake or the state file cannot be read or written
     ├── MixedCurrencies        somebody tried to add two currencies
     ├── UnknownRate            no exchange rate for a pair of currencies
-    └── NotifyError            a channel did not take a message
+    └── NotifyError            a channel did not take a message; has a reason, and says whether a second try can help
+        ├── Refused            reason="refused"         credentials or address; not tried until reconfigured
+        ├── Rejected           reason="rejected"        this message; others may pass
+        ├── TooMany            reason="throttled"       tried again after retry_after
+        └── Unreachable        reason="unavailable"     time-outs, 5xx, DNS; tried again with back-off
 
 The reason words appear in the log, as label of `cloudspend_source_failed`, as headings of
 `docs/runbooks.md` and in the output of checks.
@@ -125,8 +129,78 @@ class UnknownRate(CloudspendError):
 
 
 class NotifyError(CloudspendError):
-    """A channel did not take a message. `retry` says whether a second try can help."""
+    """A channel did not take a message. `retry` says whether a second try can help.
 
-    def __init__(self, message: str, *, retry: bool) -> None:
+    `done` names the recipients that took it all the same; they are not to get it again.
+    """
+
+    reason: ClassVar[str] = "unavailable"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry: bool,
+        hint: str | None = None,
+        retry_after: timedelta | None = None,
+        done: tuple[str, ...] = (),
+    ) -> None:
         self.retry = retry
-        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.retry_after = retry_after
+        self.done = done
+        super().__init__(f"{message}. hint: {hint}" if hint else message)
+
+
+class Refused(NotifyError):
+    """The channel refuses us: credentials, address or settings are wrong. It rests until it is configured anew."""
+
+    reason = "refused"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, retry=False, hint=hint)
+
+
+class Rejected(NotifyError):
+    """The channel does not take this one message, and never will. It is put aside; the next one is sent."""
+
+    reason = "rejected"
+
+    def __init__(self, message: str, *, hint: str | None = None, done: tuple[str, ...] = ()) -> None:
+        super().__init__(message, retry=False, hint=hint, done=done)
+
+
+class TooMany(NotifyError):
+    """The channel asked for fewer messages; `retry_after` is its own word where it gave one."""
+
+    reason = "throttled"
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
+        super().__init__(message, retry=True, retry_after=retry_after)
+
+
+class Unreachable(NotifyError):
+    """The channel could not be reached or answered with a fault of its own."""
+
+    reason = "unavailable"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        retry_after: timedelta | None = None,
+        done: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message, retry=True, hint=hint, retry_after=retry_after, done=done)
+
+
+EXPIRED = "expired"
+"""Reason of a message that nobody took for so long that it was given up."""
+
+NOTIFY_REASONS: tuple[str, ...] = (
+    *(kind.reason for kind in (Refused, Rejected, TooMany, Unreachable)),
+    EXPIRED,
+)
+"""Every `reason` of a notification that failed."""

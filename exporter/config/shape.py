@@ -64,11 +64,20 @@ def _readers(
         return
     yield place, model
     for name, kind in _fields(model).items():
-        for inner, depth in _models(kind):
+        choices = list(_models(kind))
+        for inner, depth in choices:
             for where, part in _parts(value.get(name), (*place, name), depth):
-                yield from _readers(part, inner, where, models)
+                if not _is_of_another_type(part, inner, [each for each, _ in choices]):
+                    yield from _readers(part, inner, where, models)
     if model is SourceSettings and (options := _options(value.get("provider"), models)):
         yield from _readers(value, options, place, models)
+
+
+def _is_of_another_type(value: Any, model: type[BaseModel], choices: list[type[BaseModel]]) -> bool:
+    """Whether a mapping says by its `type` that it is for another of the models that might read it."""
+    given = value.get("type") if isinstance(value, dict) else None
+    meant = [choice for choice in choices if given in typing.get_args(_fields(choice).get("type"))]
+    return bool(meant) and model not in meant
 
 
 def _options(provider: object, models: ProviderModels) -> type[BaseModel] | None:

@@ -21,6 +21,7 @@ from exporter.costs.money import MONEY, text
 from exporter.errors import StoreError
 from exporter.periods import Month
 from exporter.store.files import keep_reserve, make_folder, refused, storing, use_reserve
+from exporter.store.outbox import Outbox
 from exporter.store.spending import Spending
 
 _MIGRATIONS: tuple[str, ...] = (
@@ -103,6 +104,28 @@ _MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE memory (           -- what a judgement said last, for its next look
         kind TEXT, name TEXT, body TEXT NOT NULL,
         PRIMARY KEY (kind, name)
+    )
+    """,
+    """
+    CREATE TABLE outbox (           -- one row for each message and channel
+        id INTEGER PRIMARY KEY AUTOINCREMENT,      -- the order in which they go out
+        key TEXT NOT NULL,          -- names the message, the same at every try
+        channel TEXT NOT NULL,
+        body TEXT NOT NULL,         -- the message as JSON
+        urgent INTEGER NOT NULL,    -- quiet hours may let it pass
+        state TEXT NOT NULL DEFAULT 'waiting',     -- or sent, bundled, dead
+        made TEXT NOT NULL,
+        due TEXT NOT NULL,          -- when to try next
+        held INTEGER NOT NULL DEFAULT 0,           -- quiet hours keep it
+        attempts INTEGER NOT NULL DEFAULT 0,
+        ended TEXT,                 -- when it stopped waiting
+        reason TEXT, said TEXT,     -- of the last try that failed
+        done TEXT NOT NULL DEFAULT '',             -- recipients that have it already, a line each
+        UNIQUE (key, channel)
+    );
+    CREATE INDEX outbox_by_channel ON outbox (state, channel, id);
+    CREATE TABLE told (             -- what people were told last, by fingerprint of what it is about
+        fingerprint TEXT PRIMARY KEY, status TEXT NOT NULL, mark TEXT NOT NULL, at TEXT NOT NULL
     )
     """,
 )
@@ -193,7 +216,7 @@ class Counter:
     value: Decimal
 
 
-class State(Spending):
+class State(Spending, Outbox):
     """The state file, open. One instance per thread; close it, or use it in a `with`."""
 
     def __init__(self, path: Path, patience: float = 30.0) -> None:
