@@ -18,6 +18,7 @@ from exporter.cli.costs import costs
 from exporter.cli.forecast import forecast
 from exporter.cli.init import init
 from exporter.cli.plan import plan
+from exporter.cli.push import export_prometheus, push
 from exporter.cli.serve import serve
 from exporter.cli.simulate import simulate
 from exporter.cli.store import store
@@ -46,6 +47,8 @@ for command in (
     plan,
     test_access,
     test_auth,
+    push,
+    export_prometheus,
     cache,
     store,
     simulate,

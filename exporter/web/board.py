@@ -58,6 +58,14 @@ class Board:
             return extended(current.compressed if current else EMPTY, live)
         return (current.plain if current else b"") + live
 
+    def pushed(self) -> bytes:
+        """What a scrape shows, in the text format, but for `process_*` and `python_info`.
+
+        Those of a command that pushes and ends mean nothing, and node_exporter refuses them beside its own.
+        """
+        current = self._current
+        return (current.plain if current else b"") + self._live.get(False, b"")
+
     @property
     def ready(self) -> bool:
         """Whether there is a bill to serve."""
