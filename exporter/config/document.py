@@ -41,11 +41,26 @@ class Written(float):
         return number
 
 
+class Origin(NamedTuple):
+    """Another file that holds a value."""
+
+    file: str
+    place: Place
+    """Where the value stands in it."""
+
+
 class Found(NamedTuple):
     """A problem and where it stands, so that a list of them sorts in the order of the file."""
 
     mark: Mark
     problem: Problem
+    inner: tuple[str, int, int] = ("", 0, 0)
+    """File, line and column, where the problem is in another file than `mark`."""
+
+    @property
+    def order(self) -> tuple[Mark, tuple[str, int, int]]:
+        """What a list of problems sorts by."""
+        return self.mark, self.inner
 
 
 @dataclass(frozen=True)
@@ -60,12 +75,31 @@ class Document:
     found: tuple[Found, ...] = ()
     judged: frozenset[Place] = frozenset()
     """Places whose value is missing because of a problem in `found`; a second one would only repeat it."""
+    elsewhere: Mapping[Place, Origin] = field(default_factory=dict)
+    """Values of which another file holds all there is; the place above them is where this one refers to it."""
 
     def problem(self, place: Place, message: str, hint: str | None = None) -> Found:
         """A problem at a place of this document; at its nearest parent in the file where it is not in the file."""
-        known = (self.marks[place[:depth]] for depth in range(len(place), 0, -1) if place[:depth] in self.marks)
-        mark = next(known, Mark(0, 0))
+        mark = self._mark(place)
+        for depth in range(len(place), 0, -1):
+            if origin := self.elsewhere.get(place[:depth]):
+                here = place[: depth - 1]
+                said = Problem(path_text((*origin.place, *place[depth:])), message, mark.line or None)
+                outer = self._mark(here)
+                problem = Problem(path_text(here), f"{origin.file}: {said}", outer.line or None, hint)
+                return Found(outer, problem, (origin.file, *mark))
         return Found(mark, Problem(path_text(place), message, mark.line or None, hint))
+
+    def where(self, place: Place) -> str:
+        """A place of this document for people: `sources[0] on line 5`, or the file that holds it, and the line."""
+        mark = self._mark(place)
+        origin = self.elsewhere.get(place)
+        on = f" on line {mark.line}" if mark.line else ""
+        return f"{origin.file if origin else path_text(place)}{on}"
+
+    def _mark(self, place: Place) -> Mark:
+        known = (self.marks[place[:depth]] for depth in range(len(place), 0, -1) if place[:depth] in self.marks)
+        return next(known, Mark(0, 0))
 
     def having(self, *found: Found, judged: frozenset[Place] = frozenset(), **changes: Any) -> Document:
         """A copy with more problems, more judged places, and other changes."""

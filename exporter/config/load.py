@@ -1,6 +1,6 @@
 """From the text of a configuration file to a `Config`, or to every problem in it at once; and back for the worker.
 
-YAML ─ parse ─ ${ENV} ─ token_file ─ models ─→ Config ─ dump ─→ worker's stdin ─ restore ─→ Config
+YAML ─ parse ─ ${ENV} ─ budgets.d ─ token_file ─ models ─→ Config ─ dump ─→ worker's stdin ─ restore ─→ Config
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import Secret, SecretBytes, SecretStr, ValidationError
 from pydantic_core import to_jsonable_python
 
-from exporter.config import secrets
+from exporter.config import budget_files, secrets
 from exporter.config.document import Document, parse
 from exporter.config.environment import substitute
 from exporter.config.problems import Translator
@@ -56,7 +56,8 @@ def load(
     folder = folder.absolute()
     document = substitute(parse(text, file), environment)
     if not isinstance(document.value, dict):
-        raise ConfigError(tuple(problem for _, problem in (*document.found, *_no_mapping(document))), file)
+        raise ConfigError(tuple(one.problem for one in (*document.found, *_no_mapping(document))), file)
+    document = budget_files.gathered(document, folder, environment)
     document = secrets.read_files(document, shape_of(document.value, models), folder)
     return _checked(document, models, folder, file)
 
@@ -92,8 +93,8 @@ def _checked(document: Document, models: ProviderModels, folder: Path | None, fi
     except ValidationError as error:
         found += translator.problems(error.errors(include_url=False))
     if found:  # outside of the handler: pydantic's error repeats the values
-        found.sort(key=lambda one: one.mark)
-        raise ConfigError(tuple(problem for _, problem in found), file)
+        found.sort(key=lambda one: one.order)
+        raise ConfigError(tuple(one.problem for one in found), file)
     return config
 
 

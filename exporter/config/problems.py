@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from exporter.config.document import Document, Found, Place, path_text
+from exporter.config.document import Document, Found, Place
 from exporter.config.schema import REPEATED_NAME, repeated
 from exporter.config.secrets import MASK, at
 from exporter.config.shape import FILE, Shape, keys, secret_keys
@@ -44,6 +44,8 @@ _SENTENCES: Mapping[str, str] = {
     "datetime_from_date_parsing": "{value} is not an instant such as 2024-09-01T00:00:00Z",
     "url_parsing": "is not a URL: {error}",
     "url_scheme": "must be a URL that begins with {expected_schemes}",
+    "union_tag_invalid": "{tag!r} is not one of {expected_tags}",
+    "union_tag_not_found": "has no type",
     "value_error": "{error}",
     "assertion_error": "{error}",
 }
@@ -94,17 +96,17 @@ class Translator:
         return [self._joined(place, several) for place, several in said.items()]
 
     def repeated_names(self) -> Iterator[Found]:
-        """The problems of sources that have the name of an earlier one."""
-        sources = at(self.document.value, ("sources",))
-        if not isinstance(sources, list):
-            return
-        names = [source.get("name") if isinstance(source, dict) else None for source in sources]
-        for index, first in repeated([object() if name is None else name for name in names]):
-            place, other = ("sources", index, "name"), ("sources", first)
-            if place not in self.document.judged:
-                line = self.document.problem((*other, "name"), "").mark.line
-                on = f" on line {line}" if line else ""
-                yield self.document.problem(place, f"{self._shown(place)} is the name of {path_text(other)}{on} too")
+        """The problems of sources and of budgets that have the name of an earlier one."""
+        for part in ("sources", "budgets"):
+            entries = at(self.document.value, (part,))
+            if not isinstance(entries, list):
+                continue
+            names = [entry.get("name") if isinstance(entry, dict) else None for entry in entries]
+            for index, first in repeated([object() if name is None else name for name in names]):
+                place, other = (part, index, "name"), (part, first)
+                if place not in self.document.judged:
+                    taken = self.document.where(other)
+                    yield self.document.problem(place, f"{self._shown(place)} is the name of {taken} too")
 
     def _place(self, error: ErrorDetails) -> Place:
         """Where an error stands in the file: its location less what names a part of a model and not of the file."""

@@ -29,6 +29,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from exporter.config import rates as rates_files
 from exporter.config.base import Settings
+from exporter.config.budgets import Budgets, BudgetSettings
 from exporter.config.judging import AnomalySettings, ForecastSettings, TripwireSettings
 from exporter.config.suggest import known, suggestion
 from exporter.config.values import (
@@ -48,6 +49,7 @@ from exporter.errors import ConfigError
 __all__ = [
     "AnomalySettings",
     "ApiBudgetSettings",
+    "BudgetSettings",
     "Config",
     "CostSettings",
     "CurrencySettings",
@@ -66,7 +68,10 @@ __all__ = [
 SHORTEST_POLL = timedelta(minutes=1)
 """Billing APIs cost money and move by the hour; nothing is asked more often than this."""
 REPEATED_NAME = "repeated_name"
-"""Type of the error for two sources of one name. `load` says it better, with both lines."""
+"""Type of the error for two sources, or two budgets, of one name. `load` says it better, with both lines."""
+
+UNKEPT_TAG = "unkept_tag"
+"""Type of the error for a budget of a tag that no bill is cut by: it would never count anything."""
 
 
 class ProviderModels(Protocol):
@@ -296,17 +301,31 @@ class Config(Settings):
     """Which first spends are told."""
     forecasts: ForecastSettings = ForecastSettings()
     """How what is still to come is estimated."""
+    budgets: Budgets = ()
+    """How much may be spent on what: a list, or the folder whose *.yml files hold it (budgets.d)."""
     worker: WorkerSettings = WorkerSettings()
     """The process that polls."""
     sources: tuple[SourceSettings, ...] = Field(min_length=1)
     """Where bills come from; at least one."""
 
-    @field_validator("sources")
+    @field_validator("sources", "budgets")
     @classmethod
-    def _named_apart(cls, sources: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
-        if repeated([source.name for source in sources]):
-            raise PydanticCustomError(REPEATED_NAME, "two sources have the same name")
-        return sources
+    def _named_apart(cls, parts: tuple[Any, ...]) -> tuple[Any, ...]:
+        if repeated([part.name for part in parts]):
+            raise PydanticCustomError(REPEATED_NAME, "two have the same name")
+        return parts
+
+    @model_validator(mode="after")
+    def _tags_of_budgets_are_kept(self) -> Config:
+        kept = {tag for source in self.sources for tag in source.tags}
+        wrong = [(place, tag) for place, one in enumerate(self.budgets) for tag in one.tags if tag not in kept]
+        if wrong:
+            kind = PydanticCustomError(UNKEPT_TAG, "no source keeps this tag. hint: add it to `tags` of a source")
+            details = [
+                InitErrorDetails(type=kind, loc=("budgets", place, "tags", tag), input=None) for place, tag in wrong
+            ]
+            raise ValidationError.from_exception_data("Config", details)
+        return self
 
 
 def repeated(names: list[Any]) -> list[tuple[int, int]]:

@@ -287,8 +287,8 @@ def read(path: Path) -> tuple[WebFile, Document]:
     except ValidationError as error:
         found += translator.problems(error.errors(include_url=False))
     if found:  # outside of the handler: pydantic's error repeats the values
-        found.sort(key=lambda one: one.mark)
-        raise ConfigError(tuple(problem for _, problem in found), str(path))
+        found.sort(key=lambda one: one.order)
+        raise ConfigError(tuple(one.problem for one in found), str(path))
     return settings, document
 
 

@@ -105,7 +105,7 @@ sources:
     retries: 10
   - provider: fokus
     poll_evry: 8h
-budgets: []
+budgts: []
 """
     assert refused(text) == [
         "line 1: store.threads: 'many' is not a whole number",
@@ -122,7 +122,7 @@ budgets: []
         "line 16: sources[2].name: is missing",
         "line 16: sources[2].provider: 'fokus' is not a provider. hint: did you mean focus?",
         "line 17: sources[2].poll_evry: unknown key. hint: did you mean poll_every?",
-        "line 18: budgets: unknown key. hint: did you mean api_budget?",
+        "line 18: budgts: unknown key. hint: did you mean budgets?",
     ]
 
 
@@ -292,5 +292,5 @@ def test_no_text_breaks_the_reader(text: str) -> None:
 def test_a_source_made_in_code_takes_its_options_as_an_instance() -> None:
     source = SourceSettings(name="history", provider="focus", options=FilesOptions(path="bills"))
     assert Config(sources=(source,)).sources[0].options == FilesOptions(path="bills")
-    with pytest.raises(ValidationError, match="two sources have the same name"):
+    with pytest.raises(ValidationError, match="two have the same name"):
         Config(sources=(source, source))

@@ -120,8 +120,9 @@ def every_setting() -> Iterator[tuple[str, str]]:
         if key == "sources":
             yield from (("sources", common) for common in SourceSettings.COMMON)
         else:
-            # A part that may be left out altogether is annotated `Part | None`.
-            kinds = [kind for kind in (get_args(field.annotation) or (field.annotation,)) if kind is not type(None)]
+            # A part that may be left out altogether is annotated `Part | None`, a list of them `tuple[Part, ...]`.
+            kinds = [kind for kind in (get_args(field.annotation) or (field.annotation,)) if isinstance(kind, type)]
+            kinds = [kind for kind in kinds if kind is not type(None)]
             assert len(kinds) == 1
             assert issubclass(kinds[0], BaseModel)
             yield from ((key, inner) for inner in kinds[0].model_fields)
