@@ -16,6 +16,7 @@ from exporter.cli.collect import collect
 from exporter.cli.config import config
 from exporter.cli.costs import costs
 from exporter.cli.forecast import forecast
+from exporter.cli.history import history
 from exporter.cli.init import init
 from exporter.cli.plan import plan
 from exporter.cli.push import export_prometheus, push
@@ -43,6 +44,7 @@ for command in (
     costs,
     anomalies,
     forecast,
+    history,
     config,
     plan,
     test_access,

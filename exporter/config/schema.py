@@ -31,6 +31,7 @@ from exporter.config import rates as rates_files
 from exporter.config.base import Settings
 from exporter.config.budgets import Budgets, BudgetSettings
 from exporter.config.judging import AnomalySettings, ForecastSettings, TripwireSettings
+from exporter.config.remote_write import RemoteWriteSettings
 from exporter.config.suggest import known, suggestion
 from exporter.config.values import (
     CurrencyCode,
@@ -303,6 +304,8 @@ class Config(Settings):
     """How what is still to come is estimated."""
     budgets: Budgets = ()
     """How much may be spent on what: a list, or the folder whose *.yml files hold it (budgets.d)."""
+    remote_write: RemoteWriteSettings | None = None
+    """Where to write the settled days of the bill to, as they settle; nowhere unless given."""
     worker: WorkerSettings = WorkerSettings()
     """The process that polls."""
     sources: tuple[SourceSettings, ...] = Field(min_length=1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,8 +56,19 @@ def run(sql: str, parameters: Mapping[str, object] | None = None) -> list[tuple[
     try:
         return cursor().execute(sql, dict(parameters or {})).fetchall()
     except duckdb.Error as error:
-        first_line, _, _ = str(error).partition("\n")  # the rest quotes the statement
-        raise StoreError(f"query failed: {first_line}") from error
+        raise _refused(error) from error
+
+
+def stream(sql: str, *, size: int) -> Iterator[list[tuple[Any, ...]]]:
+    """Run one statement and hand out its rows, at most `size` at a time. StoreError for what DuckDB refuses."""
+    import duckdb
+
+    try:
+        found = cursor().execute(sql)
+        while rows := found.fetchmany(size):
+            yield rows
+    except duckdb.Error as error:
+        raise _refused(error) from error
 
 
 class Kept:
@@ -67,6 +78,11 @@ class Kept:
         self.name = f"kept_{next(_NUMBERS)}"
         run(f"CREATE TABLE {self.name} AS {sql}", parameters)
         weakref.finalize(self, run, f"DROP TABLE IF EXISTS {self.name}").atexit = False
+
+
+def _refused(error: Exception) -> StoreError:
+    first_line, _, _ = str(error).partition("\n")  # the rest quotes the statement
+    return StoreError(f"query failed: {first_line}")
 
 
 def literal(text: str) -> str:

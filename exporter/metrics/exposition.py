@@ -47,14 +47,14 @@ def render(families: Iterable[Family], *, openmetrics: bool = False) -> bytes:
     ValueError for a label set that stands twice: scrapers would drop one of the two amounts in silence.
     """
     out: list[str] = []
-    written: dict[tuple[str, ...], _Labels] = {}
+    written: dict[tuple[str, ...], Labels] = {}
     for family in families:
         if not family.samples:
             continue
         spec = family.spec
         name = spec.name.removesuffix("_total") if openmetrics and spec.type == "counter" else spec.name
-        out.append(f"# HELP {name} {_help(spec.help)}\n# TYPE {name} {spec.type}\n")
-        known = written.setdefault(spec.labels, _Labels(spec.labels))
+        out.append(header(spec, name))
+        known = written.setdefault(spec.labels, Labels(spec.labels))
         try:
             labels = [known[values] for values, _ in family.samples]
         except ValueError as error:
@@ -64,6 +64,12 @@ def render(families: Iterable[Family], *, openmetrics: bool = False) -> bytes:
         named = zip(labels, family.samples, strict=True)
         out += [f"{spec.name}{pairs} {_number(value)}\n" for pairs, (_, value) in named]
     return "".join(out).encode()
+
+
+def header(spec: Spec, name: str = "") -> str:
+    """The lines that stand before the samples of a family; `name` where it is told by another than its own."""
+    name = name or spec.name
+    return f"# HELP {name} {_help(spec.help)}\n# TYPE {name} {spec.type}\n"
 
 
 def negotiate(accept: str, accept_encoding: str) -> Form:
@@ -77,8 +83,11 @@ def negotiate(accept: str, accept_encoding: str) -> Form:
     return Form(openmetrics=openmetrics > 0 and openmetrics >= plain, gzip=gzip > 0 and gzip >= identity)
 
 
-class _Labels(dict[tuple[str, ...], str]):
-    """Label values → labels as they are written. Each set is made once: the families of a bill share most of theirs."""
+class Labels(dict[tuple[str, ...], str]):
+    """Label values → labels as they are written, `{source="demo",…}`; ValueError where there are more or fewer names.
+
+    Each set is made once: the families of a bill share most of theirs.
+    """
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._names = names

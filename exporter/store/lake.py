@@ -139,6 +139,10 @@ class Lake:
         """Rows held of a source's days; hours and totals by account say the same money again and do not count."""
         return _rows_of_days(self._manifest().months, source)
 
+    def versions(self, source: str, grain: Grain = Grain.DAY) -> dict[Month, str]:
+        """The months that are stored of a source, each with a text that changes with what it holds."""
+        return {month: version.sha256 for month, _, version in self._manifest().of(source, grain)}
+
     @property
     def size(self) -> int:
         """Bytes of everything the manifest counts."""
