@@ -33,6 +33,7 @@ from exporter.polling.poll import backfill, poll
 from exporter.polling.publish import publish
 from exporter.polling.rates import current
 from exporter.polling.scratch import scratch
+from exporter.polling.settled import follow
 from exporter.polling.sources import Paths, Registry, Source, rendered_as, resolve
 from exporter.store.files import make_folder, storing, use_reserve
 from exporter.store.lake import Lake
@@ -44,7 +45,8 @@ OUT_OF_MEMORY = 77
 """Exit code of a worker that ran out of memory; 0 is a worker that did its work, whatever the sources said."""
 
 HISTORY = 3
-"""A worker reads older months for a third of its time limit at most; the next one goes on."""
+"""A worker reads older months for a third of its time limit at most, and has written what settled after the second;
+the next one goes on."""
 
 Outcome = Success | Failure
 Done = TypeVar("Done")
@@ -63,6 +65,7 @@ def run(
     Waits until no other process is polling into the same store.
     """
     began, paths = time.monotonic(), Paths(config.store.path)
+    share = config.worker.timeout.total_seconds() / HISTORY
     # DuckDB keeps to the first spill folder it is told; one that is gone it makes again.
     engine.configure(
         memory=config.store.memory_limit, threads=config.store.threads, spill=paths.scratch / str(os.getpid())
@@ -78,6 +81,7 @@ def run(
         basis, rates = Cost(config.cost.basis), current(config.currency, paths)
         if not polled:
             publish(everything, paths, state, clock, basis, rates, rendered_as(config))
+            follow(config.remote_write, everything, paths, state, clock, basis, began + 2 * share)
             return outcomes
         rivals = {source.name: [other.name for other in everything if other is not source] for source in polled}
 
@@ -92,7 +96,7 @@ def run(
                 done(name, outcome)
             publish(everything, paths, state, clock, basis, rates, rendered_as(config))
         if window is None:
-            until = began + config.worker.timeout.total_seconds() / HISTORY
+            until = began + share
 
             def look_back(source: Source, mine: State) -> int:
                 return read_older(source, lake, mine, clock, rivals[source.name], until)
@@ -101,6 +105,7 @@ def run(
             months = sum(read for batch in _in_threads(look_back, answered, paths) for _, read in batch)
             if months:
                 publish(everything, paths, state, clock, basis, rates, rendered_as(config))
+        follow(config.remote_write, everything, paths, state, clock, basis, began + 2 * share)
     return outcomes
 
 
