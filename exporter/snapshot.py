@@ -24,6 +24,8 @@ from typing import Any
 from exporter.gzipped import compressed
 
 SCHEMA = 1
+CHECK_SCHEMA = 2
+"""Of check.json."""
 _KEPT = 3
 
 

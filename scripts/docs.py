@@ -60,6 +60,7 @@ LABELS: Mapping[str, str] = MappingProxyType(
         "status": "`on_track`, `at_risk`, `over`",
         "period": "`daily`, `weekly`, `monthly`, `quarterly`, `yearly`",
         "owner": "who answers for the budget, as configured; `none` where nobody is named",
+        "judgement": "`anomalies`, `tripwire`, `budgets`, `forecasts`",
         "fingerprint": "names one finding for as long as it lasts",
         "kind": "of a finding: `spike`, `step`, `drift`, `new`, `drop`; of a first spend: `account`, `service`,"
         " `region`",

@@ -101,6 +101,8 @@ def anomalies(
     found = [finding for finding in _found(estate, settings, replayed) if _recent(finding, since)]
     found.sort(key=lambda finding: (finding.ended != "", -abs(finding.impact), finding.fingerprint))
     if form == Format.JSON:
+        from exporter.analysis.anomalies import document
+
         documents = [document(finding, estate.accounts) for finding in found]
         click.echo(json.dumps(documents, indent=2, ensure_ascii=False))
     else:
@@ -109,30 +111,6 @@ def anomalies(
         records = [record(finding, estate.accounts) for finding in found]
         click.echo(rendered(records, columns, Format(form), title=title, right=_AMOUNTS))
     _say(estate, settings, found=bool(found))
-
-
-def document(finding: Finding, accounts: Mapping[str, str]) -> dict[str, object]:
-    """A finding for programs; amounts are floats in `currency`."""
-    from exporter.analysis.anomalies import sentence
-
-    return {
-        "fingerprint": finding.fingerprint,
-        **finding.scope._asdict(),
-        "severity": finding.severity.value,
-        "kind": finding.kind.value,
-        "status": finding.status.value,
-        "ended": finding.ended or None,
-        "first_day": finding.first_day.isoformat(),
-        "day": finding.day.isoformat(),
-        "expected": _exact(finding.expected),
-        "actual": _exact(finding.actual),
-        "excess": _exact(finding.excess),
-        "impact": _exact(finding.impact),
-        "score": _exact(finding.score),
-        "settled": finding.settled,
-        "parts": [{**part._asdict(), "excess": _exact(part.excess)} for part in finding.parts],
-        "sentence": sentence(finding, accounts),
-    }
 
 
 def record(finding: Finding, accounts: Mapping[str, str]) -> Record:
@@ -182,11 +160,6 @@ def _found(estate: Estate, settings: Settings, since: date) -> list[Finding]:
 
 def _recent(finding: Finding, since: date) -> bool:
     return not finding.ended or finding.day >= since
-
-
-def _exact(amount: float) -> float:
-    """Without the digits that are an accident of adding floats."""
-    return round(amount, 6)
 
 
 def _say(estate: Estate, settings: Settings, *, found: bool) -> None:

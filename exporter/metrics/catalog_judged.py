@@ -129,7 +129,14 @@ _FORECASTS = (
     ),
 )
 
-JUDGED: tuple[Spec, ...] = (*_BUDGETS, *_ANOMALIES, *_FORECASTS)
+_FAILED = _fact(
+    "cloudspend_judgement_failed",
+    ("judgement",),
+    "Whether anomalies, tripwire, budgets or forecasts could not be judged at the last render: what they show is then"
+    " missing. The log says why.",
+)
+
+JUDGED: tuple[Spec, ...] = (*_BUDGETS, *_ANOMALIES, *_FORECASTS, _FAILED)
 """What the worker judges, in the order of the exposition."""
 
 FOUND = Spec(

@@ -15,6 +15,8 @@ from exporter.costs.money import add
 from exporter.metrics.catalog import CATALOG, LINE
 from exporter.metrics.converted import converted
 from exporter.metrics.exposition import Family, Value
+from exporter.metrics.judged import Judged
+from exporter.metrics.judged import families as judged_families
 from exporter.normalise.currency import Rates
 from exporter.periods import HOUR, Month, Window, day_of
 
@@ -51,6 +53,7 @@ class Picture:
     accounts: Mapping[tuple[str, str], str]
     rates: Rates | None = None
     """What to convert with; None converts nothing."""
+    judged: Judged | None = None
 
     @property
     def month(self) -> Window:
@@ -70,6 +73,9 @@ def families(picture: Picture) -> Iterator[Family]:
     shown = {key for source in picture.sources for key in _accounts(source)}
     names = [((*key, name), 1) for key, name in sorted(picture.accounts.items()) if key in shown]
     yield _family("cloudspend_account_info", names)
+    if picture.judged is not None:
+        providers = sorted({provider for source in picture.sources for provider, _ in _accounts(source)})
+        yield from judged_families(picture.judged, providers)
 
 
 def _lines(picture: Picture) -> Iterator[Family]:

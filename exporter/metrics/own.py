@@ -93,6 +93,9 @@ def families(facts: Facts) -> Iterator[Family]:
     yield _family("cloudspend_source_rows", [((name,), state.rows) for name, state in states.items()])
     yield _family("cloudspend_source_folded_series", [((name,), state.folded) for name, state in states.items()])
     yield _counted("cloudspend_source_rounded_values_total", states, counted)
+    found = CATALOG["cloudspend_anomalies_found_total"]
+    pairs_found = [(tuple(c.label.split(" ")), c.value) for c in facts.counters if c.name == found.name]
+    yield Family(found, pairs_found)
     yield from _exporter(facts, counted)
 
 

@@ -13,10 +13,11 @@ import numpy as np
 
 from exporter.analysis.anomalies import Edge
 from exporter.analysis.basis import unknown
-from exporter.analysis.reach import ended, reach
+from exporter.analysis.reach import Reach, ended
 from exporter.analysis.series import Series, gaps, usage
 from exporter.costs import Cost, CostTable
-from exporter.periods import ALWAYS, DAY, Window, day_of
+from exporter.periods import DAY, Window, day_of
+from exporter.polling.reaching import reached
 from exporter.polling.sources import Paths, Source
 from exporter.store.lake import Lake
 from exporter.store.state import SourceState, State
@@ -63,29 +64,25 @@ def stored(sources: Sequence[Source], paths: Paths, now: datetime, since: date) 
             accounts = {account: name for (_, account), name in state.accounts().items()}
     lake, found, unsettled = Lake(paths.lake), [], []
     for source in sources:
-        costs = lake.read(ALWAYS, sources=[source.name])
-        remembered = states.get(source.name, SourceState(source.name))
-        # An API that answered for a day without charges has said that there are none; a file has said nothing of it.
-        answered = lake.coverage(source.name) if source.spec.history is not None else None
-        reached = reach(
-            costs,
-            now,
-            remembered.last_success or now,
-            source.settles_after,
-            remembered.estimated,
-            answered.end if answered else None,
-            remembered.open_months,
-        )
-        if reached is None:
+        costs, reach = reached(source, states.get(source.name, SourceState(source.name)), lake, now)
+        if reach is None:
             continue
-        if reached.latest_day is None:
+        usage = usage_of(source.name, costs, reach, now, since)
+        if usage is None:
             unsettled.append(source.name)
-            continue
-        newest = day_of(reached.newest - timedelta(microseconds=1))
-        edge = Edge(reached.latest_day, max(newest, reached.latest_day))
-        series = _series(costs, min(since, edge.newest), edge.newest)
-        found.append(Stored(source.name, series, edge, ended(reached.newest, now)))
+        else:
+            found.append(usage)
     return Estate(tuple(found), accounts, tuple(unsettled))
+
+
+def usage_of(name: str, costs: CostTable, reach: Reach, now: datetime, since: date) -> Stored | None:
+    """The usage of one source from the UTC day `since` on; None while no day has settled."""
+    if reach.latest_day is None:
+        return None
+    newest = day_of(reach.newest - timedelta(microseconds=1))
+    edge = Edge(reach.latest_day, max(newest, reach.latest_day))
+    series = _series(costs, min(since, edge.newest), edge.newest)
+    return Stored(name, series, edge, ended(reach.newest, now))
 
 
 def _series(costs: CostTable, first: date, newest: date) -> Series:

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exporter import snapshot
 from exporter.analysis.basis import unknown
 from exporter.analysis.folding import choose
-from exporter.analysis.reach import ended, reach
+from exporter.analysis.reach import Reach
 from exporter.clock import Clock
+from exporter.config.schema import Config
 from exporter.costs import Cost, CostTable, dimension, engine
-from exporter.costs.money import text
 from exporter.errors import StoreError
 from exporter.metrics.catalog import LINE
 from exporter.metrics.exposition import Family, render
 from exporter.metrics.families import Picture, SourceView, families, sizes
 from exporter.normalise.currency import Rates
 from exporter.periods import ALWAYS, DAY, Grain, Month, Window, day_of, midnight
+from exporter.polling.check import check, source_said
 from exporter.polling.rates import with_bills
-from exporter.polling.sources import Paths, Source
+from exporter.polling.reaching import reached
+from exporter.polling.sources import Paths, Source, rendered_as
 from exporter.store.files import need_room, storing
 from exporter.store.lake import Lake
 from exporter.store.state import SourceState, State
+
+if TYPE_CHECKING:
+    from exporter.metrics.judged import Judged
 
 _log = logging.getLogger(__name__)
 
@@ -41,62 +46,68 @@ def publish(
     clock: Clock,
     basis: Cost = Cost.BILLED,
     rates: Rates | None = None,
-    rendered_as: str = "",
+    judging: Config | None = None,
 ) -> Path:
     """Render what the store holds now and publish it; the snapshot's folder is returned.
 
-    `rates` convert, if any; `rendered_as` is the fingerprint of the configuration (`sources.rendered_as`).
+    `rates` convert, if any; `judging` says how the bill is judged, and None that it is not.
     """
     lake, now = Lake(paths.lake), clock.now()
     states = state.sources()
-    views, shown = [], []
+    views, shown, reaches = [], [], {}
     for source in sources:
         remembered = states.get(source.name)
-        if remembered is None or _too_old(source, remembered, now):
+        if remembered is None or remembered.last_success is None:
             continue
         try:
-            view = _view(source, remembered, lake, now, basis)
-            if view is not None:
-                view = _folded(source, view, state, now)
+            days, reach = reached(source, remembered, lake, now)
+            if reach is None:
+                continue
+            reaches[source.name] = reach
+            if now < remembered.last_success + source.max_age:
+                view = _folded(source, _view(source, remembered, lake, days, reach, basis), state, now)
                 views.append(view)
                 shown.append((source, remembered, view))
         except StoreError as error:  # a damaged file of one source leaves the others whole
             _log.error("a source cannot be shown", extra={"fields": {"source": source.name, "error": error}})
     rates = rates and with_bills(rates, [remembered for _, remembered, _ in shown])
-    picture = Picture(now, views, state.accounts(), rates)
+    accounts = state.accounts()
+    judged = _judged(judging, views, reaches, lake, state, now) if judging else None
+    picture = Picture(now, views, accounts, rates, judged)
     made = list(families(picture))
     without_rate = _without_rate(made)
     if rates is not None:
         _say_rates(paths, without_rate, rates.reporting)
     change, expiry = _clock_events(shown, now, rates)
+    if judged is not None:  # budgets begin anew, and a day more has ended
+        change = min(change, midnight(day_of(now) + DAY))
+    said = {view.name: source_said(view, states[view.name], now) for view in views}
     manifest = snapshot.Manifest(
         made=now,
         next_change_at=change,
         expires_at=expiry,
-        sources={view.name: _said(view, now) | _conversion(rates, without_rate, view.name) for view in views},
+        sources={name: it | _conversion(rates, without_rate, name) for name, it in said.items()},
         generation=lake.generation,
-        rendered_as=rendered_as,
+        rendered_as=rendered_as(judging) if judging else "",
     )
     cube = _cube(lake, paths, now, [view.name for view in views])
     try:
-        return snapshot.publish(paths.snapshots, manifest, render(made), _check(picture, lake), cube)
+        return snapshot.publish(paths.snapshots, manifest, render(made), check(picture, said, lake), cube)
     finally:
         cube.unlink(missing_ok=True)
 
 
-def _too_old(source: Source, remembered: SourceState, now: datetime) -> bool:
-    return remembered.last_success is None or now >= remembered.last_success + source.max_age
+def _judged(
+    config: Config, views: Sequence[SourceView], reaches: Mapping[str, Reach], lake: Lake, state: State, now: datetime
+) -> Judged:
+    from exporter.polling.judgement import judge  # numpy, only for those who publish
+
+    return judge(config, views, reaches, lake, state, now)
 
 
-def _view(source: Source, remembered: SourceState, lake: Lake, now: datetime, basis: Cost) -> SourceView | None:
-    days = lake.read(ALWAYS, sources=[source.name])
-    read = remembered.last_success or now
-    # An API that answered for a day without charges has said that there are none; a file has said nothing of it.
-    answered = lake.coverage(source.name) if source.spec.history is not None else None
-    until = answered.end if answered else None
-    reached = reach(days, now, read, source.settles_after, remembered.estimated, until, remembered.open_months)
-    if reached is None:
-        return None
+def _view(
+    source: Source, remembered: SourceState, lake: Lake, days: CostTable, reach: Reach, basis: Cost
+) -> SourceView:
     hours = lake.read(ALWAYS, Grain.HOUR, [source.name]) if source.hours else None
     return SourceView(
         name=source.name,
@@ -104,8 +115,8 @@ def _view(source: Source, remembered: SourceState, lake: Lake, now: datetime, ba
         days=days,
         hours=hours,
         by_account=lake.read(ALWAYS, Grain.ACCOUNT_DAY, [source.name]),
-        read=read,
-        reach=reached,
+        read=remembered.last_success,
+        reach=reach,
         settles_after=source.settles_after,
         restated=remembered.restated,
         unattributed=remembered.unattributed,
@@ -133,18 +144,6 @@ def _clock_events(
     ages = [s.last_success + source.max_age for source, s, _ in shown if s.last_success]
     rate = rates.next_change(day_of(now)) if rates else None
     return min([month, *ages, *([midnight(rate)] if rate else [])]), (min(ages) + _GRACE if ages else None)
-
-
-def _said(view: SourceView, now: datetime) -> dict[str, Any]:
-    settled = view.reach.settled
-    return {
-        "provider": view.adapter,
-        "basis": str(view.basis),
-        "newest": view.reach.newest.isoformat(),
-        "settled": settled.isoformat() if settled else None,
-        "previous_month": str(view.reach.previous_month),
-        "ended": ended(view.reach.newest, now),
-    }
 
 
 def _without_rate(made: Iterable[Family]) -> frozenset[tuple[str, str]]:
@@ -176,27 +175,6 @@ def _say_rates(paths: Paths, without_rate: Collection[tuple[str, str]], reportin
     for source, currency in sorted(before - set(without_rate)):
         fields = {"source": source, "from": currency, "to": reporting}
         _log.info("no costs lack this exchange rate any more", extra={"fields": fields})
-
-
-def _check(picture: Picture, lake: Lake) -> dict[str, Any]:
-    """check.json: totals by window × provider × account × service, and how fresh they are."""
-    month = Month.containing(picture.now)
-    windows = {"month_to_date": month.window(), "previous_month": month.previous().window()}
-    names = [view.name for view in picture.sources]
-    charges = lake.read(windows["previous_month"].join(windows["month_to_date"]), sources=names)
-    return {
-        "schema": snapshot.SCHEMA,
-        "now": picture.now.isoformat(),
-        "sources": {view.name: _said(view, picture.now) for view in picture.sources},
-        "totals": {name: _totals(charges.during(window)) for name, window in windows.items()},
-    }
-
-
-def _totals(charges: CostTable) -> list[list[str]]:
-    """[provider, account, service, currency, billed] with exact amounts as text."""
-    return [
-        [*line.key, line.currency, text(line.billed)] for line in charges.by("provider", "account", "service").rows()
-    ]
 
 
 def _cube(lake: Lake, paths: Paths, now: datetime, names: Sequence[str]) -> Path:

@@ -121,7 +121,10 @@ def rendered_as(config: Config) -> str:
         for s in resolve(config)
     ]
     currency = config.currency and config.currency.model_dump(mode="json")
-    return hashlib.blake2b(json.dumps([shown, config.cost.basis, currency]).encode(), digest_size=12).hexdigest()
+    sections = (config.anomalies, config.tripwire, config.forecasts, *config.budgets)
+    judged = [section.model_dump(mode="json") for section in sections]
+    decisive = json.dumps([shown, config.cost.basis, currency, judged])
+    return hashlib.blake2b(decisive.encode(), digest_size=12).hexdigest()
 
 
 def chosen(sources: Iterable[Source], names: Iterable[str] | None) -> tuple[Source, ...]:

@@ -34,7 +34,7 @@ from exporter.polling.publish import publish
 from exporter.polling.rates import current
 from exporter.polling.scratch import scratch
 from exporter.polling.settled import follow
-from exporter.polling.sources import Paths, Registry, Source, rendered_as, resolve
+from exporter.polling.sources import Paths, Registry, Source, resolve
 from exporter.store.files import make_folder, storing, use_reserve
 from exporter.store.lake import Lake
 from exporter.store.state import Failure, State, Success
@@ -80,7 +80,7 @@ def run(
             state.ask_again(name)
         basis, rates = Cost(config.cost.basis), current(config.currency, paths)
         if not polled:
-            publish(everything, paths, state, clock, basis, rates, rendered_as(config))
+            publish(everything, paths, state, clock, basis, rates, config)
             follow(config.remote_write, everything, paths, state, clock, basis, began + 2 * share)
             return outcomes
         rivals = {source.name: [other.name for other in everything if other is not source] for source in polled}
@@ -94,7 +94,7 @@ def run(
             for name, outcome in batch:
                 outcomes[name] = outcome
                 done(name, outcome)
-            publish(everything, paths, state, clock, basis, rates, rendered_as(config))
+            publish(everything, paths, state, clock, basis, rates, config)
         if window is None:
             until = began + share
 
@@ -104,7 +104,7 @@ def run(
             answered = [source for source in polled if isinstance(outcomes[source.name], Success)]
             months = sum(read for batch in _in_threads(look_back, answered, paths) for _, read in batch)
             if months:
-                publish(everything, paths, state, clock, basis, rates, rendered_as(config))
+                publish(everything, paths, state, clock, basis, rates, config)
         follow(config.remote_write, everything, paths, state, clock, basis, began + 2 * share)
     return outcomes
 

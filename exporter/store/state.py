@@ -411,12 +411,19 @@ class State(Spending, Outbox):
         """What judgements of a kind said last: name → body, as they wrote it."""
         return {row["name"]: row["body"] for row in self._read("SELECT name, body FROM memory WHERE kind = ?", kind)}
 
-    def remember(self, kind: str, bodies: Mapping[str, str]) -> None:
-        """Remember these instead of all that was of this kind."""
+    def remember(
+        self, kind: str, bodies: Mapping[str, str], counter: str = "", counts: Mapping[str, int] | None = None
+    ) -> None:
+        """Remember these instead of all that was of this kind, and add to a counter what is new, both or neither.
+
+        `counts`: label of the counter → how many.
+        """
         with self._writing():
             self._db.execute("DELETE FROM memory WHERE kind = ?", (kind,))
             rows = [(kind, name, body) for name, body in sorted(bodies.items())]
             self._db.executemany("INSERT INTO memory VALUES (?, ?, ?)", rows)
+            for label, count in (counts or {}).items():
+                self._add(counter, "", label, Decimal(count))
 
     def page(self, key: str, now: datetime) -> bytes | None:
         """A page that is still fresh, or None."""

@@ -165,5 +165,6 @@ def test_check_json_has_the_totals_of_the_metrics(house: House) -> None:
     assert check["totals"] == {
         "month_to_date": [["aws", "a", "s", "USD", "1.5"]],
         "previous_month": [["aws", "a", "s", "USD", "0.5"]],
+        "latest_day": [["aws", "a", "s", "USD", "1.5"]],
     }
     assert check["sources"]["a"]["settled"] == (at("2024-09-17T00:00:00") + DAY).isoformat()

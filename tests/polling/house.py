@@ -11,13 +11,15 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from exporter import snapshot
 from exporter.clock import Clock
+from exporter.config.load import load
+from exporter.config.schema import Config
 from exporter.costs import Ask, Bill, Cost, CostRow, CostTable, Scope
 from exporter.errors import SourceError
 from exporter.normalise.currency import Rates
 from exporter.periods import Window
 from exporter.polling.poll import backfill, poll
 from exporter.polling.publish import publish
-from exporter.polling.sources import Paths, Source
+from exporter.polling.sources import Paths, Registry, Source
 from exporter.providers import Meter, Options, Provider, ProviderSpec
 from exporter.snapshot import Snapshot
 from exporter.store.lake import Lake
@@ -63,6 +65,8 @@ class House:
     now: datetime = field(default_factory=lambda: at("2024-09-20T12:00:00"))
     basis: Cost = Cost.BILLED
     rates: Rates | None = None
+    judging: Config | None = None
+    """How the bill is judged; None judges nothing."""
     sources: dict[str, Source] = field(default_factory=dict)
     providers: dict[str, Scripted] = field(default_factory=dict)
 
@@ -90,6 +94,12 @@ class House:
         self.providers[name] = provider
         return provider
 
+    def judge(self, sections: str = "") -> None:
+        """From now on judge the bill as these sections of a configuration say."""
+        named = ", ".join(f"{{name: {name}, provider: demo}}" for name in self.sources)
+        text = f"store: {{path: {self.root}}}\nsources: [{named}]\n{sections}"
+        self.judging = load(text, Registry(), file="test.yml", folder=self.root, environment={})
+
     @property
     def clock(self) -> Clock:
         return Clock(frozen=self.now)
@@ -112,7 +122,8 @@ class House:
 
     def publish(self) -> Snapshot:
         with self.state() as state:
-            publish(list(self.sources.values()), Paths(self.root), state, self.clock, self.basis, self.rates)
+            sources, paths = list(self.sources.values()), Paths(self.root)
+            publish(sources, paths, state, self.clock, self.basis, self.rates, self.judging)
         found = snapshot.load(Paths(self.root).snapshots)
         assert found is not None
         return found

@@ -18,7 +18,7 @@ Imports numpy; nothing else imports this package before it is needed.
 
 from exporter.analysis.anomalies.detectors import DETECTORS, Detector, detector
 from exporter.analysis.anomalies.evaluation import evaluate
-from exporter.analysis.anomalies.explanation import sentence
+from exporter.analysis.anomalies.explanation import document, sentence
 from exporter.analysis.anomalies.model import (
     Edge,
     Fee,
@@ -48,6 +48,7 @@ __all__ = [
     "Severity",
     "Status",
     "detector",
+    "document",
     "evaluate",
     "judge",
     "outlook",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import Any
 
 from exporter.analysis.anomalies.model import Finding, Kind, Part
 from exporter.analysis.series import ALL, Scope
@@ -32,6 +33,31 @@ def sentence(finding: Finding, names: Mapping[str, str] | None = None) -> str:
     return f"{said}." if finding.settled else f"{said}; the day is not complete yet."
 
 
+def document(finding: Finding, names: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """A finding for programs; amounts are floats in `currency`. `names`: account id → name."""
+    return {
+        "fingerprint": finding.fingerprint,
+        **finding.scope._asdict(),
+        "severity": finding.severity.value,
+        "kind": finding.kind.value,
+        "status": finding.status.value,
+        "ended": finding.ended or None,
+        "first_day": finding.first_day.isoformat(),
+        "first_seen": finding.first_seen.isoformat(),
+        "day": finding.day.isoformat(),
+        "expected": _exact(finding.expected),
+        "actual": _exact(finding.actual),
+        "upper": _exact(finding.upper),
+        "excess": _exact(finding.excess),
+        "impact": _exact(finding.impact),
+        "told": _exact(finding.told),
+        "score": _exact(finding.score),
+        "settled": finding.settled,
+        "parts": [{**part._asdict(), "excess": _exact(part.excess)} for part in finding.parts],
+        "sentence": sentence(finding, names),
+    }
+
+
 def place(scope: Scope, names: Mapping[str, str]) -> str:
     """What a scope is about: `EC2 - Other in us-east-1, account shop-production (aws)`."""
     service = "Everything" if scope.service == ALL else scope.service
@@ -55,6 +81,11 @@ def _parts(scope: Scope, parts: Sequence[Part], names: Mapping[str, str]) -> str
         return ""
     others = len(parts) - len(said)
     return "most of it is " + ", ".join(said) + (f" and {others} more" if others else "")
+
+
+def _exact(amount: float) -> float:
+    """Without the digits that are an accident of adding floats."""
+    return round(amount, 6)
 
 
 def _day(day: date) -> str:
