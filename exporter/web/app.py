@@ -10,6 +10,7 @@ from exporter.errors import ConfigError
 from exporter.metrics.exposition import negotiate
 from exporter.web.board import Board
 from exporter.web.landing import page, standing
+from exporter.web.receiver import LARGEST, PATH, Receiver
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -23,18 +24,29 @@ _RELOAD = "/-/reload"
 
 
 class Web:
-    """`/metrics`, `/`, `/config`, `/-/healthy`, `/-/ready`, `/-/reload`. What it says comes from the board."""
+    """`/metrics`, `/`, `/config`, `/api/v1/check`, `/-/healthy`, `/-/ready`, `/-/reload`: what the board says."""
 
-    def __init__(self, board: Board, configuration: Callable[[], str], reload: Callable[[], Awaitable[None]]) -> None:
-        """`configuration` is the running one as text without secrets; `reload` raises ConfigError for a bad file."""
+    def __init__(
+        self,
+        board: Board,
+        configuration: Callable[[], str],
+        reload: Callable[[], Awaitable[None]],
+        receiver: Receiver | None = None,
+    ) -> None:
+        """`configuration` is the running one as text without secrets; `reload` raises ConfigError for a bad file.
+
+        `receiver` takes what Alertmanager posts; nobody does where there is none.
+        """
+        self._receiver = receiver
         self._board = board
         self._configuration = configuration
         self._reload = reload
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        del receive  # nothing that is served here reads a body
-        if scope["type"] == "http":
+        if scope["type"] == "http" and scope["path"] == PATH and self._receiver is not None:
+            await respond(scope, send, await _received(self._receiver, scope, receive))
+        elif scope["type"] == "http":
             is_reload = scope["path"] == _RELOAD and scope["method"] in ("POST", "PUT")
             await respond(scope, send, await self._reloaded() if is_reload else self._answer(scope))
 
@@ -52,6 +64,8 @@ class Web:
             return 200, plain(), self._configuration().encode()
         if path == "/-/healthy":
             return 200, plain(), b"healthy\n"
+        if path == "/api/v1/check":
+            return self._check()
         if path == "/-/ready":
             return (200, plain(), b"ready\n") if self._board.ready else (503, plain(), self._waiting().encode())
         return 404, plain(), b"not found; try / or /metrics\n"
@@ -67,6 +81,12 @@ class Web:
         if form.gzip:
             answer.append((b"content-encoding", b"gzip"))
         return 200, answer, self._board.body(form)
+
+    def _check(self) -> Answer:
+        found = self._board.check()
+        if found is None:
+            return 503, plain(), self._waiting().encode()
+        return 200, [(b"content-type", b"application/json"), (b"cache-control", b"no-store")], found
 
     async def _reloaded(self) -> Answer:
         try:
@@ -88,6 +108,23 @@ class Web:
     def _too_old(self) -> str | None:
         since = self._board.expired
         return f"the last bill is too old to be served since {since:%Y-%m-%dT%H:%M:%SZ}" if since else None
+
+
+async def _received(receiver: Receiver, scope: Scope, receive: Receive) -> Answer:
+    if scope["method"] != "POST":
+        return 405, [*plain(), (b"allow", b"POST")], b"only POST\n"
+    body = bytearray()
+    while True:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            return 400, plain(), b"the body is not whole\n"
+        body += event.get("body", b"")
+        if len(body) > LARGEST:
+            return 413, plain(), f"more than {LARGEST} bytes\n".encode()
+        if not event.get("more_body", False):
+            break
+    status, said = await receiver.take(bytes(body))
+    return status, plain(), f"{said}\n".encode()
 
 
 async def respond(scope: Scope, send: Send, answer: Answer) -> None:

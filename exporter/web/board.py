@@ -21,6 +21,7 @@ from exporter.polling.sources import Source
 from exporter.snapshot import Snapshot
 from exporter.store.spending import USD
 from exporter.store.state import SourceState
+from exporter.web.checking import document
 
 
 class Board:
@@ -66,6 +67,16 @@ class Board:
         current = self._current
         return (current.plain if current else b"") + self._live.get(False, b"")
 
+    def check(self) -> bytes | None:
+        """What checks judge, as JSON (`checking.document`); None where there is no bill to show."""
+        current = self._current
+        if current is None or not self.ready:
+            return None
+        try:
+            return document(current, self._clock.now(), self.facts())
+        except OSError:  # superseded within the last second, or the disk fails
+            return None
+
     @property
     def ready(self) -> bool:
         """Whether there is a bill to serve."""
@@ -90,6 +101,7 @@ class Board:
                 {
                     "source": source.name,
                     "provider": source.spec.name,
+                    "label": source.spec.label,
                     "up": state.up,
                     "failed": state.failed_reason,
                     "message": state.failed_message,
