@@ -11,6 +11,7 @@ import click
 
 from exporter import __version__, log
 from exporter.cli.anomalies import anomalies
+from exporter.cli.backtest import backtest
 from exporter.cli.cache import cache
 from exporter.cli.collect import collect
 from exporter.cli.config import config
@@ -44,6 +45,7 @@ for command in (
     costs,
     anomalies,
     forecast,
+    backtest,
     history,
     config,
     plan,

@@ -60,7 +60,7 @@ def forecast(
 
     if days is not None and month_end:
         raise click.UsageError("--days goes without --month-end")
-    names, config, now = _checked(by), chosen(file, demo=demo), one_shot_clock().now()
+    names, config, now = checked(by), chosen(file, demo=demo), one_shot_clock().now()
     engine.configure(memory=config.store.memory_limit, threads=config.store.threads)
     today = day_of(now)
     window = Window.of_days(today, today + DAY * days) if days else Month.containing(now).window()
@@ -87,7 +87,8 @@ def forecast(
         click.echo(f"no charges stored for this question. hint: {hint}", err=True)
 
 
-def _checked(by: str) -> tuple[str, ...]:
+def checked(by: str) -> tuple[str, ...]:
+    """The words of `--by`. BadParameter for one that is none."""
     names = tuple(word.strip() for word in by.split(",") if word.strip())
     for name in names:
         if name not in BY:

@@ -91,10 +91,14 @@ def month_end(
 
 
 def nowcast(
-    matrix: ArrayLike, dates: Sequence[date] | ArrayLike, now: datetime, partial: ArrayLike | None = None
+    matrix: ArrayLike,
+    dates: Sequence[date] | ArrayLike,
+    now: datetime,
+    partial: ArrayLike | None = None,
+    chosen: str = "auto",
 ) -> Expected:
     """What this UTC month has cost until now, the hours that are not billed yet included."""
-    return finish(matrix, dates, Window(Month.containing(now).window().start, now), partial)
+    return finish(matrix, dates, Window(Month.containing(now).window().start, now), partial, chosen)
 
 
 def _share(day: date, window: Window) -> float:

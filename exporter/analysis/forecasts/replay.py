@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -93,6 +93,35 @@ def replay(
             said[:, place, number] = expected.total
             low[:, place, number], high[:, place, number] = expected.interval(level)
     return Replay(chosen, tuple(at), came, said, low, high)
+
+
+def last_month(matrix: Array, days: Sequence[date], months: Sequence[Month], at: Sequence[int] = AT) -> Replay:
+    """The same of one who says each time that the month comes to what the month before did."""
+    shape = len(matrix), len(months), len(at)
+    came, before = np.full(shape[:2], np.nan), np.full(shape[:2], np.nan)
+    for place, month in enumerate(months):
+        begin, first, end = ((each.first - days[0]) // DAY for each in (month.previous(), month, month.next()))
+        came[:, place] = np.nansum(matrix[:, first:end], axis=1)
+        if begin >= 0:
+            # A series that began within it says nothing of a whole month.
+            before[:, place] = matrix[:, begin:first].sum(axis=1)
+    said = np.repeat(before[:, :, None], len(at), axis=2)
+    unknown = np.full(shape, np.nan)
+    return Replay(tuple(months), tuple(at), came, said, unknown, unknown)
+
+
+def alike(replays: Sequence[Replay]) -> list[Replay]:
+    """The replays of the same months with only what all of them said something about: they can be compared."""
+    known = np.all([np.isfinite(each.said) for each in replays], axis=0)
+    return [
+        replace(
+            each,
+            said=np.where(known, each.said, np.nan),
+            low=np.where(known, each.low, np.nan),
+            high=np.where(known, each.high, np.nan),
+        )
+        for each in replays
+    ]
 
 
 def whole_months(days: Sequence[date]) -> list[Month]:

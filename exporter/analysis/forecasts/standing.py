@@ -22,7 +22,7 @@ from exporter.analysis.basis import Unknown, primary
 from exporter.analysis.forecasts.months import Expected, finish, nowcast
 from exporter.analysis.forecasts.profile import Array
 from exporter.analysis.forecasts.replay import replay, whole_months
-from exporter.analysis.forecasts.series import LEAST
+from exporter.analysis.forecasts.series import least
 from exporter.analysis.series import born
 from exporter.costs import ChargeCategory, Cost, CostTable
 from exporter.costs.money import ZERO, add
@@ -103,8 +103,8 @@ def charges(
     return Charges(settled, found[""], found[_TAX], frozenset(silent))
 
 
-def standing(bills: Sequence[Charges], now: datetime) -> list[MonthForecast]:
-    """A forecast of this UTC month for each provider and currency with 14 days of history, in their order.
+def standing(bills: Sequence[Charges], now: datetime, model: str = "auto") -> list[MonthForecast]:
+    """A forecast of this UTC month for each provider and currency with enough history, in their order.
 
     Leave out bills that have ended. A provider waits for the slowest of its sources.
     """
@@ -112,9 +112,9 @@ def standing(bills: Sequence[Charges], now: datetime) -> list[MonthForecast]:
     merged = [_merged(account, bills, day_of(now)) for account in accounts]
     found: list[MonthForecast] = []
     for edge in sorted({each.settled for each in merged}):
-        some = [each for each in merged if each.settled == edge and each.history >= LEAST]
+        some = [each for each in merged if each.settled == edge and each.history >= least(model)]
         if some:
-            found += _forecast(some, edge, now)
+            found += _forecast(some, edge, now, model)
     return sorted(found, key=lambda each: (each.provider, each.currency))
 
 
@@ -161,7 +161,7 @@ def _sum_up(into: dict[date, Decimal], days: Days) -> None:
         into[day] = add(into.get(day, ZERO), amount)
 
 
-def _forecast(some: Sequence[_Account], edge: date, now: datetime) -> list[MonthForecast]:
+def _forecast(some: Sequence[_Account], edge: date, now: datetime, model: str) -> list[MonthForecast]:
     """All that have settled up to one day, together: they tell each other how large mistakes are."""
     month = Month.containing(now)
     first = min(min(each.usual) for each in some)
@@ -170,9 +170,9 @@ def _forecast(some: Sequence[_Account], edge: date, now: datetime) -> list[Month
     matrix = np.array([[float(each.usual.get(day, ZERO)) for day in days] for each in some])
     known = (edge - first).days + 1
     history, past, partial = born(matrix[:, :known]), days[:known], matrix[:, known:]
-    end = finish(history, past, month.window(), partial)
-    until = nowcast(history, past, now, partial)
-    before = replay(history, past, whole_months(past)[-MONTHS:])
+    end = finish(history, past, month.window(), partial, model)
+    until = nowcast(history, past, now, partial, model)
+    before = replay(history, past, whole_months(past)[-MONTHS:], model=model)
     found = []
     for row, each in enumerate(some):
         settled = _within(each.exact, month.first, edge + DAY)
@@ -180,7 +180,7 @@ def _forecast(some: Sequence[_Account], edge: date, now: datetime) -> list[Month
         part = _Rest(each, month, edge, until, row)
         lower, upper = whole.interval(0.8)
         lower95, upper95 = whole.interval(0.95)
-        least, most = part.interval(0.8)
+        low_now, high_now = part.interval(0.8)
         found.append(
             MonthForecast(
                 provider=each.name[0],
@@ -194,8 +194,8 @@ def _forecast(some: Sequence[_Account], edge: date, now: datetime) -> list[Month
                 lower95=add(settled, lower95),
                 upper95=add(settled, upper95),
                 nowcast=add(settled, part.amount),
-                nowcast_lower=add(settled, least),
-                nowcast_upper=add(settled, most),
+                nowcast_lower=add(settled, low_now),
+                nowcast_upper=add(settled, high_now),
                 error=_known(before.error, row),
                 coverage=_known(before.coverage, row),
             )
