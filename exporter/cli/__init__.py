@@ -13,6 +13,7 @@ from exporter import __version__, log
 from exporter.cli.anomalies import anomalies
 from exporter.cli.backtest import backtest
 from exporter.cli.cache import cache
+from exporter.cli.check import check
 from exporter.cli.collect import collect
 from exporter.cli.config import config
 from exporter.cli.costs import costs
@@ -54,6 +55,7 @@ for command in (
     push,
     export_prometheus,
     cache,
+    check,
     store,
     simulate,
 ):
