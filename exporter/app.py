@@ -19,6 +19,7 @@ from exporter.clock import Clock
 from exporter.config.reload import Read, Running
 from exporter.config.schema import Config
 from exporter.errors import ConfigError, Problem, StoreError
+from exporter.notify.postman import Postman
 from exporter.polling.outlook import Outlook
 from exporter.polling.sources import Paths, Source, resolve
 from exporter.polling.supervisor import Supervisor
@@ -27,6 +28,7 @@ from exporter.store.state import State
 from exporter.web.app import Web
 from exporter.web.board import Board
 from exporter.web.guard import Guard
+from exporter.web.receiver import Receiver
 from exporter.web.tls import Live
 from exporter.web.webconfig import LiveFile
 
@@ -61,13 +63,19 @@ def serve(
         State(paths.state, _PATIENCE) as reading,
     ):
         outlook = Outlook(paths, reading)
-        daemon = _Daemon(
-            running, Supervisor(running, outlook, writing, clock, debug=debug), Board(running, outlook, clock), guarded
-        )
+        supervisor = Supervisor(running, outlook, writing, clock, debug=debug)
+        postman = Postman(config, paths.state, paths.snapshots, clock)
+        receiver = Receiver(paths.state, paths.snapshots, lambda: running.config, clock, postman.nudge)
+        daemon = _Daemon(running, supervisor, Board(running, outlook, clock), postman, receiver, guarded)
         host, port = listening.getsockname()[:2]
         where = f"{'https' if guarded and guarded.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
         _log.info("serving", extra={"fields": {"version": __version__, "address": f"{where}/metrics"}})
-        asyncio.run(daemon.run(listening))
+        postman.start()
+        try:
+            asyncio.run(daemon.run(listening))
+        finally:
+            receiver.close()
+            postman.stop()
     _log.info("stopped")
 
 
@@ -100,13 +108,20 @@ class _Daemon:
     """What runs together: polling, watching the store, serving, and reloads."""
 
     def __init__(
-        self, running: Running[Source], supervisor: Supervisor, board: Board, guarded: LiveFile | None
+        self,
+        running: Running[Source],
+        supervisor: Supervisor,
+        board: Board,
+        postman: Postman,
+        receiver: Receiver,
+        guarded: LiveFile | None,
     ) -> None:
         self._running = running
         self._supervisor = supervisor
+        self._postman = postman
         self._board = board
         board.refresh()  # a restart serves the last snapshot from its first second on
-        web = Web(board, running.text, self._reload)
+        web = Web(board, running.text, self._reload, receiver)
         settings = uvicorn.Config(
             Guard(web, guarded) if guarded else web,
             lifespan="off",
@@ -158,6 +173,7 @@ class _Daemon:
         try:
             await self._running.reload()
             self._supervisor.nudge()
+            self._postman.configure(self._running.config)
         finally:
             self._board.refresh()
 

@@ -219,6 +219,23 @@ def section(path: str, value: Mapping[str, Any], parts: Mapping[str, Any]) -> It
         yield f"{level} {path}\n\n{part['description']}\n\n{keys(part, part.get('required', ()))}"
         for key, inner in part["properties"].items():
             yield from section(f"{path}.{key}", inner, parts)
+    yield from choices(path, value.get("items", {}), parts)
+
+
+def choices(path: str, value: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
+    """The keys of mappings of several types: first those that all have, then those of each type."""
+    found = [parts[one["$ref"].rpartition("/")[2]] for one in value.get("oneOf", ())]
+    if not found:
+        return
+    common = [key for key in found[0]["properties"] if all(key in part["properties"] for part in found)]
+    types = [kind(part["properties"]["type"]).strip("`") for part in found]
+    shared = {key: found[0]["properties"][key] for key in common}
+    shared |= {"type": {"enum": types, "description": "Which kind it is; each has keys of its own."}}
+    yield f"### {path}\n\nThe keys of each.\n\n{keys({'properties': shared}, found[0]['required'])}"
+    for name, part in zip(types, found, strict=True):
+        own = {key: one for key, one in part["properties"].items() if key not in common}
+        body = keys({"properties": own}, part.get("required", ())) if own else "No keys of its own."
+        yield f"#### {path}: {name}\n\n{part['description']}\n\n{body}"
 
 
 def provider(name: str, options: Mapping[str, Any]) -> str:
@@ -281,7 +298,7 @@ def kind(value: Mapping[str, Any]) -> str:
         return patterns[value["pattern"]]
     if value.get("type") == "array":
         return f"list of {kind(value['items'])}s"
-    if "$ref" in value:
+    if "$ref" in value or "oneOf" in value:
         return "mapping"
     low = f" from {value['minimum']}" if "minimum" in value else ""
     word: str = value["type"]

@@ -17,6 +17,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     Field,
+    SecretStr,
     SerializeAsAny,
     SerializerFunctionWrapHandler,
     ValidationError,
@@ -30,7 +31,8 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from exporter.config import rates as rates_files
 from exporter.config.base import Settings
 from exporter.config.budgets import Budgets, BudgetSettings
-from exporter.config.judging import AnomalySettings, ForecastSettings, TripwireSettings
+from exporter.config.judging import AlertSettings, AnomalySettings, ForecastSettings, TripwireSettings
+from exporter.config.notify import NotifySettings, SecretUrl
 from exporter.config.remote_write import RemoteWriteSettings
 from exporter.config.suggest import known, suggestion
 from exporter.config.values import (
@@ -195,6 +197,7 @@ class SourceSettings(Settings):
         *("name", "provider", "poll_every", "settles_after", "max_age"),
         *("cache", "tags", "hours", "series_limit", "api_budget"),
     )
+        *("webhook_url", "webhook_secret"),
     """The keys of every source, in the order in which people write them."""
 
     name: Slug
@@ -222,6 +225,10 @@ class SourceSettings(Settings):
     api_budget: ApiBudgetSettings | None = None
     """What asking this source may cost in a month; no cap of its own unless given."""
     options: SerializeAsAny[BaseModel]
+    webhook_url: SecretUrl | None = None
+    """A Feishu bot of its own for messages about this source; those of the channels hear of it otherwise."""
+    webhook_secret: SecretStr | None = None
+    """What messages to that bot are signed with."""
     """The provider's own options; flat beside the other keys in the file."""
 
     @model_validator(mode="before")
@@ -307,6 +314,8 @@ class Config(Settings):
     remote_write: RemoteWriteSettings | None = None
     """Where to write the settled days of the bill to, as they settle; nowhere unless given."""
     worker: WorkerSettings = WorkerSettings()
+    notify: NotifySettings = NotifySettings()
+    """How people hear of findings, budgets and alerts."""
     """The process that polls."""
     sources: tuple[SourceSettings, ...] = Field(min_length=1)
     """Where bills come from; at least one."""

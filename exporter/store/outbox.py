@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SENT = "cloudspend_exporter_notifications_total"
 FAILURES = "cloudspend_exporter_notification_failures_total"
 
+_OFTEN = 8
 _FAR = timedelta(days=1)
 """No retry lies further ahead; one that does was planned by a clock that has been set back since."""
 
@@ -101,9 +102,10 @@ class Outbox:
             )
         return new
 
-    def posted_since(self, key: str, since: datetime) -> bool:
-        """Whether a message of this key was put into the outbox at or after an instant."""
-        return bool(self._read("SELECT 1 FROM outbox WHERE key = ? AND made >= ? LIMIT 1", key, since.isoformat()))
+    def posted_since(self, beginning: str, since: datetime) -> bool:
+        """Whether a message whose key begins so was put into the outbox at or after an instant."""
+        sql = "SELECT 1 FROM outbox WHERE key >= ? AND key < ? AND made >= ? LIMIT 1"
+        return bool(self._read(sql, beginning, beginning + "~", since.isoformat()))
 
     def told(self) -> dict[str, Told]:
         """What people were told, by fingerprint."""
@@ -116,10 +118,13 @@ class Outbox:
             self._db.executemany("DELETE FROM told WHERE fingerprint = ?", [(each,) for each in fingerprints])
 
     def next_letter(self, channel: str, *, urgent_only: bool = False) -> Letter | None:
-        """The oldest message that waits for a channel, due or not; None where there is none."""
+        """The message that is next for a channel, due or not: the oldest, but for those that failed often.
+
+        None where nothing waits. One that cannot be delivered must not keep the others back for ever.
+        """
         urgent = " AND urgent" if urgent_only else ""
-        sql = f"SELECT * FROM outbox WHERE channel = ? AND state = 'waiting'{urgent} ORDER BY id LIMIT 1"
-        rows = self._read(sql, channel)
+        order = f"ORDER BY attempts >= {_OFTEN}, id LIMIT 1"
+        rows = self._read(f"SELECT * FROM outbox WHERE channel = ? AND state = 'waiting'{urgent} {order}", channel)
         return _letter(rows[0]) if rows else None
 
     def letters(self, *states: str, channel: str | None = None) -> list[Letter]:
@@ -129,6 +134,11 @@ class Outbox:
         if channel is not None:
             sql, parameters = f"{sql} AND channel = ?", [*parameters, channel]
         return [_letter(row) for row in self._read(f"{sql} ORDER BY id", *parameters)]
+
+    def held(self, channel: str) -> list[Letter]:
+        """What quiet hours have kept from a channel, the oldest first."""
+        sql = "SELECT * FROM outbox WHERE channel = ? AND state = 'waiting' AND held ORDER BY id"
+        return [_letter(row) for row in self._read(sql, channel)]
 
     def waiting(self) -> dict[str, int]:
         """Channel → how many messages wait for it."""

@@ -45,6 +45,8 @@ def test_what_is_handed_over_is_flat_as_in_a_file_and_its_paths_are_absolute(con
         "hours": False,
         "series_limit": 2000,
         "api_budget": {"monthly_usd": "2"},
+        "webhook_url": None,
+        "webhook_secret": None,
         "path": str(HERE / "bills/2024-*.csv.gz"),
     }
     assert handed["sources"][1]["since"] == "2024-09-01"
