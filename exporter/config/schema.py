@@ -31,7 +31,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from exporter.config import rates as rates_files
 from exporter.config.base import Settings
 from exporter.config.budgets import Budgets, BudgetSettings
-from exporter.config.judging import AlertSettings, AnomalySettings, ForecastSettings, TripwireSettings
+from exporter.config.judging import AnomalySettings, ForecastSettings, TripwireSettings
 from exporter.config.notify import NotifySettings, SecretUrl
 from exporter.config.remote_write import RemoteWriteSettings
 from exporter.config.suggest import known, suggestion
