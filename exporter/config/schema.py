@@ -196,8 +196,8 @@ class SourceSettings(Settings):
     COMMON: ClassVar[tuple[str, ...]] = (
         *("name", "provider", "poll_every", "settles_after", "max_age"),
         *("cache", "tags", "hours", "series_limit", "api_budget"),
-    )
         *("webhook_url", "webhook_secret"),
+    )
     """The keys of every source, in the order in which people write them."""
 
     name: Slug
@@ -224,11 +224,11 @@ class SourceSettings(Settings):
     """How many lines of the bill are shown by name; the smallest are summed into `other`. Totals stay exact."""
     api_budget: ApiBudgetSettings | None = None
     """What asking this source may cost in a month; no cap of its own unless given."""
-    options: SerializeAsAny[BaseModel]
     webhook_url: SecretUrl | None = None
     """A Feishu bot of its own for messages about this source; those of the channels hear of it otherwise."""
     webhook_secret: SecretStr | None = None
     """What messages to that bot are signed with."""
+    options: SerializeAsAny[BaseModel]
     """The provider's own options; flat beside the other keys in the file."""
 
     @model_validator(mode="before")
