@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from exporter.checks.nagios import Limits, Perf, Range, Result, State, Unanswerable, money, percent, plain, worst
-from exporter.checks.picture import Picture, Trust, amount, day
+from exporter.checks.picture import Picture, Source, Trust, amount, day
 
 _HUNDRED = Decimal(100)
 _STATUS = {"on_track": State.OK, "at_risk": State.WARNING, "over": State.CRITICAL}
@@ -104,12 +104,11 @@ def _steps(entry: Mapping[str, Any], whole: Decimal) -> Limits:
     return Limits(found.get(State.WARNING), found.get(State.CRITICAL))
 
 
-def _sources(picture: Picture, chosen: list[dict[str, Any]]) -> tuple[Any, ...]:
-    """The sources that the budgets draw on; all, where they do not say."""
-    if not all("sources" in entry for entry in chosen):
-        return picture.concerned()
-    names = {name for entry in chosen for name in entry["sources"]}
-    return tuple(source for source in picture.concerned() if source.name in names)
+def _sources(picture: Picture, chosen: list[dict[str, Any]]) -> tuple[Source, ...]:
+    """The sources that the budgets draw on: those with charges of their providers, or all."""
+    wanted = [entry.get("providers") or [None] for entry in chosen]
+    asked = {provider for providers in wanted for provider in providers}
+    return tuple(source for source in picture.concerned() if any(source.concerns(provider) for provider in asked))
 
 
 def _rank(state: State) -> int:

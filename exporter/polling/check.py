@@ -49,6 +49,7 @@ def check(picture: Picture, said: Mapping[str, Mapping[str, Any]], lake: Lake) -
         "findings": [finding(each, accounts) for each in judged.findings[:MOST]],
         "first_spend": [first_spend(each) for each in judged.first_spends],
         "forecasts": [forecast(each) for each in judged.forecasts],
+        "judged": list(judged.wanted),
         "failed": sorted(judged.failed),
     }
 
@@ -58,6 +59,7 @@ def source_said(view: SourceView, remembered: SourceState, now: datetime) -> dic
     settled = view.reach.settled
     return {
         "provider": view.adapter,
+        "providers": sorted({line.key[0] for line in view.days.by("provider").rows()}),
         "basis": str(view.basis),
         "newest": view.reach.newest.isoformat(),
         "settled": settled.isoformat() if settled else None,
@@ -105,6 +107,7 @@ def budget(standing: Standing) -> dict[str, Any]:
     settled = set(its.crossed(standing.spent_settled, standing.limit))
     return {
         "name": its.name,
+        "providers": sorted(its.scope.provider),
         "currency": its.currency,
         "period": str(its.recurrence.cycle),
         "period_id": standing.period_id,

@@ -106,5 +106,6 @@ def test_a_limit_of_nothing_has_no_percent() -> None:
 def test_a_denied_source_makes_ok_unknown_unless_the_budget_does_not_draw_on_it() -> None:
     denied = {"label": "azure", "failed": "access_denied", "message": "no", "hint": None}
     assert judged(entry(), served__sources__lab=denied).state is State.UNKNOWN
-    assert judged(entry(sources=["shop"]), served__sources__lab=denied).state is State.OK
+    assert judged(entry(providers=["aws"]), served__sources__lab=denied).state is State.OK
+    assert judged(entry(providers=["aws", "azure"]), served__sources__lab=denied).state is State.UNKNOWN
     assert judged(entry(status="at_risk"), served__sources__lab=denied).state is State.WARNING
