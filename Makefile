@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo demo-stop demo-logs test test-matrix check golden docs bench clean
+.PHONY: help setup demo demo-stop demo-logs test test-matrix check golden docs dashboards bench clean
 .DEFAULT_GOAL := help
 
 help: ## Show these words
@@ -47,6 +47,9 @@ golden: $(STAMP) ## Rewrite golden files; read the diff
 
 docs: $(STAMP) ## Rewrite generated files
 	$(BIN)/python scripts/docs.py
+
+dashboards: $(STAMP) ## Rewrite grafana/dashboards/*.json
+	$(BIN)/python -m grafana.build
 
 bench: $(STAMP) ## Measure, side by side with peers
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
