@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import uvicorn
 
 from exporter import __version__
 from exporter.clock import Clock
-from exporter.config.reload import Read, Running
+from exporter.config.reload import Folder, Read, Running
 from exporter.config.schema import Config
 from exporter.errors import ConfigError, Problem, StoreError
 from exporter.notify.postman import Postman
@@ -44,15 +44,17 @@ def serve(
     clock: Clock,
     *,
     read: Read | None = None,
+    folder: Folder | None = None,
     web_config: Path | None = None,
     debug: bool = False,
 ) -> None:
     """Serve until SIGTERM or SIGINT. StoreError where another daemon owns the data folder.
 
-    `read` reads the configuration again for a reload; `web_config` is the file with TLS and users.
+    `read` reads the configuration again for a reload; `folder` says where its budgets are; `web_config` is the file
+    with TLS and users.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is somebody to reload
-    running = Running(config, resolve, clock, read)
+    running = Running(config, resolve, clock, read, folder)
     guarded = LiveFile(web_config) if web_config else None
     paths = Paths(config.store.path)
     listening = _listen(address)
@@ -136,7 +138,7 @@ class _Daemon:
         self._server = _Server(settings)
 
     async def run(self, listening: socket.socket) -> None:
-        """Serve until a signal says otherwise. SIGHUP reloads."""
+        """Serve until a signal says otherwise. SIGHUP reloads, and so does a change of the files of budgets."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._server.stop)
@@ -149,7 +151,7 @@ class _Daemon:
 
         loop.add_signal_handler(signal.SIGHUP, reload)
         polling = asyncio.create_task(self._supervisor.run())
-        watching = asyncio.create_task(self._watch())
+        watching = asyncio.create_task(self._watch(reload))
         # A daemon that cannot poll any more must not go on serving as if it could.
         for task in (polling, watching):
             task.add_done_callback(lambda _task: self._server.stop())
@@ -163,10 +165,13 @@ class _Daemon:
             if isinstance(result, Exception):
                 raise result
 
-    async def _watch(self) -> None:
+    async def _watch(self, reload: Callable[[], None]) -> None:
         while True:
             await asyncio.sleep(_REFRESH)
             self._board.refresh()
+            if self._running.budgets_changed():
+                _log.info("budgets have changed")
+                reload()
 
     async def _reload(self) -> None:
         """Take up the configuration as it is now. ConfigError where it cannot be used; then nothing has changed."""

@@ -12,6 +12,7 @@ import click
 from exporter import __version__, log
 from exporter.cli.anomalies import anomalies
 from exporter.cli.backtest import backtest
+from exporter.cli.budgets import budget, budgets
 from exporter.cli.cache import cache
 from exporter.cli.check import check
 from exporter.cli.collect import collect
@@ -48,6 +49,8 @@ for command in (
     forecast,
     backtest,
     history,
+    budgets,
+    budget,
     config,
     plan,
     test_access,

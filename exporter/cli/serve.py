@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 
 import click
 
 from exporter import app
-from exporter.cli.settings import chosen, configuration
+from exporter.cli.settings import DEFAULT, chosen, configuration
 from exporter.clock import Clock
+from exporter.config.budget_files import folder_of
 
 PORT = 9753
 
@@ -33,12 +35,20 @@ PORT = 9753
 def serve(debug: bool, file: Path | None, address: str, web_config: Path | None, *, demo: bool) -> None:  # noqa: FBT001  click passes it
     """Poll the sources and serve /metrics. SIGHUP or POST /-/reload reads the configuration again.
 
+    It is read again by itself when a file in its folder of budgets has changed.
+
     \b
     cloudspend serve --demo
     cloudspend serve --config cloudspend.yml --web.listen-address 127.0.0.1:9753
     cloudspend serve --config cloudspend.yml --web.config.file web.yml
     """
-    again = partial(chosen, file, demo=demo) if file or not demo else None
+    from_file = file is not None or not demo
     app.serve(
-        chosen(file, demo=demo), address, Clock.from_environment(), read=again, web_config=web_config, debug=debug
+        chosen(file, demo=demo),
+        address,
+        Clock.from_environment(),
+        read=partial(chosen, file, demo=demo) if from_file else None,
+        folder=partial(folder_of, file or Path(DEFAULT), os.environ) if from_file else None,
+        web_config=web_config,
+        debug=debug,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from exporter.config.document import Document, Found, Mark, Origin, Place, parse, path_text
@@ -19,14 +20,23 @@ Stamps = tuple[tuple[str, int, int, int], ...]
 """Changes when a file of a folder is written, added or removed."""
 
 
-def gathered(document: Document, folder: Path, environment: Mapping[str, str]) -> Document:
+Instead = Mapping[Path, str | None]
+"""File → the text that it would have; None where it would be gone. Others are read as they are."""
+
+
+def gathered(
+    document: Document, folder: Path, environment: Mapping[str, str], instead: Instead = MappingProxyType({})
+) -> Document:
     """The document with the budgets of the folder that `budgets` names in its place; as it was where it names none."""
     given = document.value.get(KEY)
     if not isinstance(given, str) or (KEY,) in document.judged:
         return document
-    gathering = _Gathering(document, environment)
+    gathering = _Gathering(document, environment, instead)
     try:
-        for path in files(local_path(given, folder)):
+        home = local_path(given, folder)
+        known = files(home) if home.is_dir() or not instead else ()
+        added = (path for path, text in instead.items() if path.parent == home and text is not None)
+        for path in sorted({*known, *added}):
             gathering.file(path)
     except ValueError as error:
         message, _, hint = str(error).partition(". hint: ")
@@ -79,9 +89,10 @@ def stamps(folder: Path) -> Stamps:
 class _Gathering:
     """Puts the budgets of several files into one list, and remembers whence each came."""
 
-    def __init__(self, document: Document, environment: Mapping[str, str]) -> None:
+    def __init__(self, document: Document, environment: Mapping[str, str], instead: Instead) -> None:
         self.document = document
         self.environment = environment
+        self.instead = instead
         self.budgets: list[Any] = []
         self.found: list[Found] = []
         self.marks = dict(document.marks)
@@ -102,7 +113,9 @@ class _Gathering:
     def file(self, path: Path) -> None:
         """Take what a file holds; its problems are found."""
         try:
-            text = path.read_text(encoding="utf-8")
+            text = self.instead[path] if path in self.instead else path.read_text(encoding="utf-8")
+            if text is None:
+                return None
             inner = substitute(parse(text, str(path)), self.environment)
         except UnicodeDecodeError:
             return self._tell(path, Mark(0, 0), Problem("", "is not UTF-8 text"))

@@ -32,6 +32,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 from exporter import log
 from exporter.config.base import Settings
 from exporter.config.document import Written
+from exporter.config.suggest import known
 from exporter.config.values import CurrencyCode, Duration, Slug
 from exporter.costs import ChargeCategory, Cost, money
 from exporter.periods import Cycle, Recurrence
@@ -61,7 +62,7 @@ def _digits(value: object, what: str) -> str:
 def amount(text: str) -> Decimal:
     """Read `9000` or `12.50` exactly. ValueError for what is no amount above 0."""
     if not re.fullmatch(_AMOUNT, text, re.ASCII):
-        hint = ". hint: the currency stands in `currency`" if re.search("[A-Za-z€$£¥]", text) else ""
+        hint = ". hint: the currency stands in `currency`" if re.search("[A-Z]{3}|[€$£¥]", text) else ""
         raise ValueError(f"{text[:40]!r} is not an amount such as 9000 or 12.50{hint}")
     if not Decimal(text):
         raise ValueError("must be more than 0")
@@ -217,6 +218,16 @@ def _channel(text: str) -> str:
     return text
 
 
+def no_channel(channel: str, types: Mapping[str, str]) -> str:
+    """What is wrong with a channel of a budget beside those of `notify.channels` (name → type); empty for nothing."""
+    kind, colon, _ = channel.partition(":")
+    if kind == "email" and colon and "email" not in types.values():
+        return "no server to send by. hint: notify.channels needs a channel of type email"
+    if colon or channel == "log" or channel in types:
+        return ""
+    return f"{channel!r} is not a channel. hint: {known(channel, (*types, 'log'), 'one of')}"
+
+
 def channel_name(channel: str) -> str:
     """A channel as everybody may see it: an address that is a secret is known by a fingerprint."""
     kind, _, address = channel.partition(":")
@@ -302,10 +313,10 @@ class BudgetSettings(Settings):
     @field_validator("charge_category")
     @classmethod
     def _are_categories(cls, words: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        known = [category.lower() for category in ChargeCategory]
-        wrong = next((word for word in words or () if word not in known), None)
+        categories = [category.lower() for category in ChargeCategory]
+        wrong = next((word for word in words or () if word not in categories), None)
         if wrong is not None:
-            raise ValueError(f"{wrong!r} is not one of {', '.join(known)}")
+            raise ValueError(f"{wrong!r} is not a category. hint: {known(wrong, categories, 'one of')}")
         return words
 
     @field_validator("thresholds")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import Secret, SecretBytes, SecretStr, ValidationError
@@ -47,8 +48,11 @@ def load(
     file: str = "configuration",
     folder: Path,
     environment: Mapping[str, str],
+    instead: budget_files.Instead = MappingProxyType({}),
 ) -> Config:
     """Read a configuration: YAML, references to `environment`, secrets from files, relative paths from `folder`.
+
+    `instead`: files of budgets as they would be, to see whether they could be.
 
     ConfigError with every problem there is, in the order of the file; `file` is its name in messages. The log of this
     process masks the secrets from now on.
@@ -57,7 +61,7 @@ def load(
     document = substitute(parse(text, file), environment)
     if not isinstance(document.value, dict):
         raise ConfigError(tuple(one.problem for one in (*document.found, *_no_mapping(document))), file)
-    document = budget_files.gathered(document, folder, environment)
+    document = budget_files.gathered(document, folder, environment, instead)
     document = secrets.read_files(document, shape_of(document.value, models), folder)
     return _checked(document, models, folder, file)
 

@@ -47,6 +47,7 @@ _SENTENCES: Mapping[str, str] = {
     "union_tag_invalid": "{tag!r} is not one of {expected_tags}",
     "union_tag_not_found": "has no type",
     "value_error": "{error}",
+    "not_there": "{said}",
     "assertion_error": "{error}",
 }
 _KINDS: Mapping[str, str] = {

@@ -30,7 +30,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from exporter.config import rates as rates_files
 from exporter.config.base import Settings
-from exporter.config.budgets import Budgets, BudgetSettings
+from exporter.config.budgets import Budgets, BudgetSettings, no_channel
 from exporter.config.judging import AnomalySettings, ForecastSettings, TripwireSettings
 from exporter.config.notify import NotifySettings, SecretUrl
 from exporter.config.remote_write import RemoteWriteSettings
@@ -73,8 +73,8 @@ SHORTEST_POLL = timedelta(minutes=1)
 REPEATED_NAME = "repeated_name"
 """Type of the error for two sources, or two budgets, of one name. `load` says it better, with both lines."""
 
-UNKEPT_TAG = "unkept_tag"
-"""Type of the error for a budget of a tag that no bill is cut by: it would never count anything."""
+UNKEPT_TAG = "no source keeps this tag. hint: add it to `tags` of a source"
+"""Of a budget by a tag that no bill is cut by: it would never count anything."""
 
 
 class ProviderModels(Protocol):
@@ -328,14 +328,20 @@ class Config(Settings):
         return parts
 
     @model_validator(mode="after")
-    def _tags_of_budgets_are_kept(self) -> Config:
-        kept = {tag for source in self.sources for tag in source.tags}
-        wrong = [(place, tag) for place, one in enumerate(self.budgets) for tag in one.tags if tag not in kept]
-        if wrong:
-            kind = PydanticCustomError(UNKEPT_TAG, "no source keeps this tag. hint: add it to `tags` of a source")
-            details = [
-                InitErrorDetails(type=kind, loc=("budgets", place, "tags", tag), input=None) for place, tag in wrong
-            ]
+    def _budgets_name_what_there_is(self) -> Config:
+        tags = {tag for source in self.sources for tag in source.tags}
+        channels = {channel.name: channel.type for channel in self.notify.channels}
+        details = []
+        for place, budget in enumerate(self.budgets):
+            wrong: dict[tuple[str, str | int], str] = {
+                ("tags", tag): UNKEPT_TAG for tag in budget.tags if tag not in tags
+            }
+            named = enumerate(budget.channels)
+            wrong |= {("channels", index): said for index, one in named if (said := no_channel(one, channels))}
+            for inner, said in wrong.items():
+                kind = PydanticCustomError("not_there", "{said}", {"said": said})
+                details.append(InitErrorDetails(type=kind, loc=("budgets", place, *inner), input=None))
+        if details:
             raise ValidationError.from_exception_data("Config", details)
         return self
 

@@ -5,16 +5,27 @@ Imports numpy: import it where it is needed.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 
-from exporter.analysis.budgets import Adjustment, Budget, BudgetReport, Remembered, Scope, Threshold
+from exporter.analysis.budgets import Adjustment, Budget, BudgetReport, Remembered, Scope, Threshold, evaluate
 from exporter.config.budgets import AdjustSettings, BudgetSettings, channel_name
 from exporter.config.schema import Config
 from exporter.costs import RATIO, Cost
 from exporter.costs.money import text
+from exporter.periods import ALWAYS, day_of
+from exporter.polling.reaching import reached
+from exporter.polling.sources import Paths, resolve
+from exporter.store.lake import Lake
+from exporter.store.state import SourceState, State
 
+_log = logging.getLogger(__name__)
+
+KIND = "budget"
+"""Under which the state file remembers reports."""
 _HUNDRED = Decimal(100)
 
 
@@ -24,6 +35,39 @@ def budgets_of(config: Config) -> tuple[Budget, ...]:
     Channels are named as anybody may see them (`channel_name`): what is judged is published, addresses are secrets.
     """
     return tuple(_budget(settings, Cost(config.cost.basis)) for settings in config.budgets)
+
+
+def stood(config: Config, now: datetime) -> BudgetReport:
+    """How the budgets of a configuration stand, from the store, which stays as it is. Asks no cloud.
+
+    Ended periods and limits are those that the daemon remembers, where it does.
+    """
+    paths, lake = Paths(config.store.path), Lake(Paths(config.store.path).lake)
+    states: Mapping[str, SourceState] = {}
+    before: Mapping[str, Remembered] = {}
+    if paths.state.exists():
+        with State(paths.state) as state:
+            states = state.sources()
+            before = remembered(state)
+    settled = {}
+    sources = resolve(config)
+    for source in sources:
+        _, reach = reached(source, states.get(source.name, SourceState(source.name)), lake, now)
+        if reach is not None and reach.settled is not None:
+            settled[source.name] = day_of(reach.settled)
+    costs = lake.read(ALWAYS, sources=[source.name for source in sources])
+    return evaluate(budgets_of(config), costs, day_of(now), settled, before)
+
+
+def remembered(state: State) -> dict[str, Remembered]:
+    """What the last report remembered, by budget. What cannot be read was written by another version: as if unknown."""
+    found = {}
+    for name, body in state.remembered(KIND).items():
+        try:
+            found[name] = Remembered.read(body)
+        except (ValueError, KeyError, TypeError) as error:
+            _log.warning("ended periods cannot be read", extra={"fields": {"budget": name, "error": error}})
+    return found
 
 
 def adjustments(before: Mapping[str, Remembered], after: BudgetReport) -> list[dict[str, str]]:
