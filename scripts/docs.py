@@ -64,6 +64,7 @@ LABELS: Mapping[str, str] = MappingProxyType(
         "fingerprint": "names one finding for as long as it lasts",
         "kind": "of a finding: `spike`, `step`, `drift`, `new`, `drop`; of a first spend: `account`, `service`,"
         " `region`",
+        "channel": "`name` in `notify.channels`; `NAME/SOURCE` is a source's own bot, `email:…` what a budget names",
         "version": "version of cloudspend",
         "python_version": "version of Python that runs it",
     }
@@ -105,6 +106,11 @@ def metrics() -> str:
         table(("reason", "means"), [(f"[`{word}`](../runbooks.md#{word})", text) for word, text in reasons().items()]),
         f"Of `cloudspend_exporter_worker_failures_total`: {', '.join(f'`{word}`' for word in WORKER_FAILURES)};"
         " [what to do](../runbooks.md#cloudspendworkerfailing).",
+        "Of `cloudspend_exporter_notification_failures_total`:",
+        table(
+            ("reason", "means"),
+            [(f"[`{word}`](../runbooks.md#a-channel-says-{word})", text) for word, text in troubles().items()],
+        ),
     )
 
 
@@ -130,6 +136,14 @@ def reasons() -> dict[str, str]:
             case ast.Assign(value=ast.Constant(value=str(word))), ast.Expr(value=ast.Constant(value=str(text))):
                 found[word] = one_line(text)
     return {word: found[word] for word in errors.REASONS}
+
+
+def troubles() -> dict[str, str]:
+    """Every value of `reason` of a notification → the docstring of its error class or constant."""
+    kinds = (errors.Refused, errors.Rejected, errors.TooMany, errors.Unreachable)
+    found = {kind.reason: one_line(inspect.getdoc(kind) or "") for kind in kinds}
+    found[errors.EXPIRED] = "Nobody took the message for so long that it was given up."
+    return {word: found[word] for word in errors.NOTIFY_REASONS}
 
 
 def commands() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal
 
@@ -81,3 +82,40 @@ class ForecastSettings(Settings):
     """Whether forecasts are published at all."""
     model: Literal["auto", "seasonal", "linear", "prophet"] = "auto"
     """The forecast model; prophet needs the extra `forecast`."""
+
+
+class ThresholdSettings(Settings):
+    """From where on the alerts of one source speak, instead of the general thresholds."""
+
+    hourly_jump: float | None = Field(default=None, gt=0)
+    """Percent of the month so far that an hour may add."""
+    daily_spike: float | None = Field(default=None, gt=0)
+    """Percent that a service may cost more than expected on a day."""
+    minimum_cost: Decimal | None = Field(default=None, ge=0)
+    """Less than this is never told, in the currency of the bill."""
+    restated_cost: Decimal | None = Field(default=None, ge=0)
+    """By how much settled days may change without a word, in the currency of the bill."""
+
+
+class AlertSettings(Settings):
+    """From where on the alerts that ship speak. The exporter says it; the rules read it."""
+
+    hourly_jump: float = Field(default=5.0, gt=0)
+    """Percent of the month so far that an hour may add, of sources that bill by the hour."""
+    daily_spike: float = Field(default=50.0, gt=0)
+    """Percent that a service may cost more than expected on a day."""
+    minimum_cost: Decimal = Field(default=Decimal(5), ge=0)
+    """A jump or a spike of less than this is never told, in the currency of the bill."""
+    restated_cost: Decimal = Field(default=Decimal(50), ge=0)
+    """By how much settled days may change without a word, in the currency of the bill."""
+    burn_day: float = Field(default=200.0, gt=0)
+    """Pace of a budget's last settled day in percent of an even one,"""
+    burn_week: float = Field(default=120.0, gt=0)
+    """and of its last seven: a budget burns fast when both are passed."""
+    sources: Mapping[str, ThresholdSettings] = {}
+    """Thresholds of single sources, by name."""
+
+    def of(self, source: str) -> AlertSettings:
+        """The thresholds of one source."""
+        own = self.sources.get(source)
+        return self if own is None else self.model_copy(update=own.model_dump(exclude_none=True))

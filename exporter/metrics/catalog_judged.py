@@ -55,6 +55,11 @@ _BUDGETS = (
         "Start of the UTC day on which more than the limit is, or is expected to be, spent. Only where that lies in"
         " the period.",
     ),
+    _ratio(
+        "cloudspend_budget_burn_threshold_ratio",
+        ("budget", "window"),
+        "Pace from which on spending of the window is fast, as configured.",
+    ),
     _fact(
         "cloudspend_budget_status",
         ("budget", "status"),
@@ -64,6 +69,11 @@ _BUDGETS = (
 )
 
 _ANOMALIES = (
+    money(
+        "cloudspend_daily_usage_cost",
+        _SERIES,
+        f"What the latest settled UTC day of the source cost. {_USAGE} Of lines with enough history to be judged.",
+    ),
     money(
         "cloudspend_daily_cost_expected",
         _SERIES,
@@ -129,6 +139,29 @@ _FORECASTS = (
     ),
 )
 
+_THRESHOLDS = (
+    _ratio(
+        "cloudspend_source_hourly_jump_threshold_ratio",
+        ("source",),
+        "Share of the month so far that an hour may add, as configured.",
+    ),
+    _ratio(
+        "cloudspend_source_daily_spike_threshold_ratio",
+        ("source",),
+        "Share by which a service may cost more than expected on a day, as configured.",
+    ),
+    money(
+        "cloudspend_source_minimum_alert_cost",
+        ("source", "currency"),
+        "A jump or a spike of less than this is never told, as configured.",
+    ),
+    money(
+        "cloudspend_source_restated_alert_cost",
+        ("source", "currency"),
+        "By how much settled days may change without a word, as configured.",
+    ),
+)
+
 _FAILED = _fact(
     "cloudspend_judgement_failed",
     ("judgement",),
@@ -136,7 +169,7 @@ _FAILED = _fact(
     " missing. The log says why.",
 )
 
-JUDGED: tuple[Spec, ...] = (*_BUDGETS, *_ANOMALIES, *_FORECASTS, _FAILED)
+JUDGED: tuple[Spec, ...] = (*_BUDGETS, *_ANOMALIES, *_FORECASTS, *_THRESHOLDS, _FAILED)
 """What the worker judges, in the order of the exposition."""
 
 FOUND = Spec(

@@ -37,11 +37,27 @@ class Band:
 
     labels: tuple[str, ...]
     """source, provider, account, service, region, currency."""
+    actual: float
     expected: float
     upper: float
     """Up to where it would not have been odd."""
     score: float | None
     """Above 1 it is odd; None for a sum of folded lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """From where on the alerts about one source speak, as configured."""
+
+    source: str
+    currencies: tuple[str, ...]
+    """In which it has charges."""
+    hourly_jump: float
+    """Share of the month so far."""
+    daily_spike: float
+    """Share of what was expected."""
+    minimum_cost: Decimal
+    restated_cost: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +72,10 @@ class Judged:
     budgets: Sequence[Standing] = ()
     owners: Mapping[str, str] = field(default_factory=dict)
     """Budget → who answers for it, where somebody is named."""
+    burning: tuple[float, float] = (2.0, 1.2)
+    """Pace of a day, and of a week, from which on a budget burns fast."""
     forecasts: Sequence[MonthForecast] = ()
+    thresholds: Sequence[Thresholds] = ()
     failed: frozenset[str] = frozenset()
     """Which of JUDGEMENTS could not be made."""
     wanted: tuple[str, ...] = JUDGEMENTS
@@ -80,6 +99,7 @@ def families(judged: Judged, providers: Sequence[str]) -> Iterator[Family]:
     ]
     yield _family("cloudspend_first_spend_cost", first)
     yield from _forecasts(judged.forecasts)
+    yield from _thresholds(judged.thresholds)
     failed: Samples = [((name,), int(name in judged.failed)) for name in judged.wanted]
     yield _family("cloudspend_judgement_failed", failed)
 
@@ -114,6 +134,11 @@ def _budgets(judged: Judged) -> Iterator[Family]:
         "exhaustion_timestamp_seconds": [
             ((s.budget.name,), midnight(s.exhausted_on).timestamp()) for s in standings if s.exhausted_on
         ],
+        "burn_threshold_ratio": [
+            ((each.budget.name, window), ratio)
+            for each in standings
+            for window, ratio in zip(("day", "week"), judged.burning, strict=True)
+        ],
         "status": [
             ((each.budget.name, status), int(each.status == status)) for each in standings for status in _STATUSES
         ],
@@ -127,9 +152,11 @@ def _budgets(judged: Judged) -> Iterator[Family]:
 
 
 def _bands(bands: Sequence[Band]) -> Iterator[Family]:
+    actual: Samples = [(band.labels, round(band.actual, _DIGITS)) for band in bands]
     expected: Samples = [(band.labels, round(band.expected, _DIGITS)) for band in bands]
     upper: Samples = [(band.labels, round(band.upper, _DIGITS)) for band in bands]
     score: Samples = [(band.labels, round(band.score, _DIGITS)) for band in bands if band.score is not None]
+    yield _family("cloudspend_daily_usage_cost", actual)
     yield _family("cloudspend_daily_cost_expected", expected)
     yield _family("cloudspend_daily_cost_expected_upper", upper)
     yield _family("cloudspend_daily_cost_anomaly_score", score)
@@ -168,6 +195,17 @@ def _forecasts(forecasts: Sequence[MonthForecast]) -> Iterator[Family]:
         values = [((each.provider, each.currency), getattr(each, attribute)) for each in forecasts]
         known: Samples = [(labels, _short(value)) for labels, value in values if value is not None]
         yield _family(f"cloudspend_{name}", known)
+
+
+def _thresholds(thresholds: Sequence[Thresholds]) -> Iterator[Family]:
+    for name in ("hourly_jump", "daily_spike"):
+        ratios: Samples = [((each.source,), getattr(each, name)) for each in thresholds]
+        yield _family(f"cloudspend_source_{name}_threshold_ratio", ratios)
+    for name in ("minimum", "restated"):
+        yield _family(
+            f"cloudspend_source_{name}_alert_cost",
+            [((s.source, currency), getattr(s, f"{name}_cost")) for s in thresholds for currency in s.currencies],
+        )
 
 
 def percent(ratio: Decimal) -> str:

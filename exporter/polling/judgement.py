@@ -30,8 +30,8 @@ from exporter.config.schema import Config
 from exporter.costs import Cost, CostTable
 from exporter.costs.money import text
 from exporter.metrics.families import SourceView
-from exporter.metrics.judged import JUDGEMENTS, Band, Judged
-from exporter.periods import ALWAYS, DAY, HOUR, Window, day_of, midnight
+from exporter.metrics.judged import JUDGEMENTS, Band, Judged, Thresholds
+from exporter.periods import ALWAYS, DAY, HOUR, Month, Window, day_of, midnight
 from exporter.polling.allowances import adjustments, budgets_of
 from exporter.polling.estate import Stored, silent, usage_of
 from exporter.store.lake import Lake
@@ -87,7 +87,7 @@ def judge(
     since = day_of(now) - DAY * config.anomalies.look_back - FIRST_LOOK - DAY
     stored = [found for view in views if (found := usage_of(view.name, view.days, view.reach, now, since))]
     bench = _Bench(config, views, reaches, lake, state, now, stored)
-    judged = Judged(wanted=wanted)
+    judged = Judged(wanted=wanted, thresholds=[_thresholds(config, view, now) for view in views])
     for name, judgement in (
         ("anomalies", _anomalies),
         ("tripwire", _tripwire),
@@ -101,9 +101,17 @@ def judge(
 _SAYS: Mapping[str, tuple[str, ...]] = {
     "anomalies": ("bands", "findings"),
     "tripwire": ("first_spends",),
-    "budgets": ("budgets", "owners"),
+    "budgets": ("budgets", "owners", "burning"),
     "forecasts": ("forecasts",),
 }
+
+
+def _thresholds(config: Config, view: SourceView, now: datetime) -> Thresholds:
+    its, month = config.alerts.of(view.name), Month.containing(now)
+    recent = view.days.during(Window(month.previous().window().start, month.window().end))
+    currencies = sorted({line.currency for line in recent.by("source").rows()})
+    shares = its.hourly_jump / 100, its.daily_spike / 100
+    return Thresholds(view.name, tuple(currencies), *shares, its.minimum_cost, its.restated_cost)
 
 
 def anomaly_settings(config: Config) -> AnomalySettings:
@@ -194,9 +202,10 @@ def _bands(bench: _Bench, settings: AnomalySettings) -> Iterator[Band]:
             shown = views[each.name].shown
             named = line if shown is None else folded(line, shown)
             key = (scope.source, *named, scope.currency)
-            sums[key] = [a + b for a, b in zip(sums.get(key, [0.0, 0.0]), (expected, upper), strict=True)]
+            amounts = (float(window[row, -1]), expected, upper)
+            sums[key] = [a + b for a, b in zip(sums.get(key, [0.0] * 3), amounts, strict=True)]
             scores[key] = None if key in scores or named != line else score
-        yield from (Band(key, low, high, scores[key]) for key, (low, high) in sorted(sums.items()))
+        yield from (Band(key, actual, low, high, scores[key]) for key, (actual, low, high) in sorted(sums.items()))
 
 
 # --- tripwire -----------------------------------------------------------------------------------------------------
@@ -288,7 +297,8 @@ def _budgets(bench: _Bench) -> Judged:
         _log.info("a budget's limit has moved", extra={"fields": fields})
     bench.state.remember(_BUDGET, {name: each.written() for name, each in report.remembered.items()})
     owners = {settings.name: settings.owner for settings in bench.config.budgets if settings.owner}
-    return Judged(budgets=report.standings, owners=owners)
+    burning = bench.config.alerts.burn_day / 100, bench.config.alerts.burn_week / 100
+    return Judged(budgets=report.standings, owners=owners, burning=burning)
 
 
 def _remembered(bench: _Bench) -> dict[str, Remembered]:

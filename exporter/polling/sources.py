@@ -121,7 +121,7 @@ def rendered_as(config: Config) -> str:
         for s in resolve(config)
     ]
     currency = config.currency and config.currency.model_dump(mode="json")
-    sections = (config.anomalies, config.tripwire, config.forecasts, *config.budgets)
+    sections = (config.anomalies, config.tripwire, config.forecasts, config.alerts, *config.budgets)
     judged = [section.model_dump(mode="json") for section in sections]
     decisive = json.dumps([shown, config.cost.basis, currency, judged])
     return hashlib.blake2b(decisive.encode(), digest_size=12).hexdigest()
