@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from exporter.errors import REASONS
-from exporter.metrics.catalog import CATALOG, LINE, WORKER_FAILURES
+from exporter.metrics.catalog import CATALOG, WORKER_FAILURES
 from tests.neighbours import alertmanager, require, until
 
 ROOT = Path(__file__).parents[2]
