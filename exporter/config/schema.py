@@ -31,7 +31,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from exporter.config import rates as rates_files
 from exporter.config.base import Settings
 from exporter.config.budgets import Budgets, BudgetSettings, no_channel
-from exporter.config.judging import AnomalySettings, ForecastSettings, TripwireSettings
+from exporter.config.judging import AlertSettings, AnomalySettings, ForecastSettings, TripwireSettings
 from exporter.config.notify import NotifySettings, SecretUrl
 from exporter.config.remote_write import RemoteWriteSettings
 from exporter.config.suggest import known, suggestion
@@ -50,6 +50,7 @@ from exporter.costs import Cost
 from exporter.errors import ConfigError
 
 __all__ = [
+    "AlertSettings",
     "AnomalySettings",
     "ApiBudgetSettings",
     "BudgetSettings",
@@ -309,13 +310,15 @@ class Config(Settings):
     """Which first spends are told."""
     forecasts: ForecastSettings = ForecastSettings()
     """How what is still to come is estimated."""
+    alerts: AlertSettings = AlertSettings()
+    """From where on the alerts that ship speak."""
     budgets: Budgets = ()
     """How much may be spent on what: a list, or the folder whose *.yml files hold it (budgets.d)."""
+    notify: NotifySettings = NotifySettings()
+    """How people hear of findings, budgets and alerts."""
     remote_write: RemoteWriteSettings | None = None
     """Where to write the settled days of the bill to, as they settle; nowhere unless given."""
     worker: WorkerSettings = WorkerSettings()
-    notify: NotifySettings = NotifySettings()
-    """How people hear of findings, budgets and alerts."""
     """The process that polls."""
     sources: tuple[SourceSettings, ...] = Field(min_length=1)
     """Where bills come from; at least one."""
