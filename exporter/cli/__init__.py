@@ -21,6 +21,7 @@ from exporter.cli.costs import costs
 from exporter.cli.forecast import forecast
 from exporter.cli.history import history
 from exporter.cli.init import init
+from exporter.cli.notify import notify
 from exporter.cli.plan import plan
 from exporter.cli.push import export_prometheus, push
 from exporter.cli.serve import serve
@@ -53,6 +54,7 @@ for command in (
     budget,
     config,
     plan,
+    notify,
     test_access,
     test_auth,
     push,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -15,10 +15,14 @@ from exporter.cli.settings import DATE, DOLLARS, chosen, configuration, named, o
 from exporter.clock import Clock
 from exporter.config.schema import Config
 from exporter.costs.money import add, text
+from exporter.notify.lanes import lanes
 from exporter.periods import DAY, Month, Window, day_of
 from exporter.polling import backfill, sources, worker
 from exporter.polling.sources import Paths, Source
 from exporter.store.state import Failure, State, Success
+
+_NOTIFY_PATIENCE = timedelta(minutes=1)
+"""How long `--notify` waits for channels that do not answer, or are full."""
 
 
 @click.command()
@@ -35,6 +39,7 @@ from exporter.store.state import Failure, State, Success
     help="Ask before a back-fill that costs more.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--notify", "telling", is_flag=True, help="Tell the channels what is new, and wait until they have it.")
 def collect(
     file: Path | None,
     start: datetime | None,
@@ -43,6 +48,7 @@ def collect(
     max_cost: Decimal,
     *,
     yes: bool,
+    telling: bool,
     demo: bool,
 ) -> None:
     """Poll every source once, now, whether it is due or not.
@@ -52,20 +58,38 @@ def collect(
 
     \b
     cloudspend collect --config cloudspend.yml
+    cloudspend collect --notify
     cloudspend collect --start 2024-01-01 --end 2024-10-01 --providers aws-prod
     """
     config, clock = chosen(file, demo=demo), one_shot_clock()
     if end and not start:
         raise click.UsageError("--end needs --start")
+    if start and telling:
+        raise click.UsageError("--notify goes with a poll, not with a back-fill: old news are no news")
+    if telling and not lanes(config).named:
+        raise click.UsageError("--notify needs a channel. hint: notify.channels")
     words = [word.strip() for word in providers.split(",")] if providers else ()
     wanted = named(sources.resolve(config), words, "--providers")
     if start is None:
         names = [source.name for source in wanted]
         outcomes = worker.run(config, clock, names, None, _say)
-        if any(isinstance(outcome, Failure) for outcome in outcomes.values()):
+        told = not telling or _tell(config, clock)
+        if any(isinstance(outcome, Failure) for outcome in outcomes.values()) or not told:
             sys.exit(1)
         return
     _backfill(config, clock, wanted, _window(start, end, clock), max_cost, sure=yes)
+
+
+def _tell(config: Config, clock: Clock) -> bool:
+    """Send what is new. Whether every channel has it; what waits is sent by the next run, or by the exporter."""
+    from exporter.notify.postman import deliver_once
+
+    paths = Paths(config.store.path)
+    left = deliver_once(config, paths.state, paths.snapshots, clock, _NOTIFY_PATIENCE)
+    for name, count in left.items():
+        waits = "1 message waits" if count == 1 else f"{count} messages wait"
+        click.echo(f"{name}: {waits}; cloudspend notify --list says why", err=True)
+    return not left
 
 
 def _window(start: datetime, end: datetime | None, clock: Clock) -> Window:

@@ -288,6 +288,27 @@ _SPECS: tuple[Spec, ...] = (
         live=True,
     ),
     Spec(
+        "cloudspend_exporter_notifications_total",
+        "counter",
+        ("channel",),
+        "Messages that a channel has taken.",
+        live=True,
+    ),
+    Spec(
+        "cloudspend_exporter_notification_failures_total",
+        "counter",
+        ("channel", "reason"),
+        "Tries at which a channel did not take a message, and messages given up as expired.",
+        live=True,
+    ),
+    Spec(
+        "cloudspend_exporter_outbox_messages",
+        "gauge",
+        ("channel",),
+        "Messages that wait for a channel.",
+        live=True,
+    ),
+    Spec(
         "cloudspend_exporter_config_last_reload_successful",
         "gauge",
         (),

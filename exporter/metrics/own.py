@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
@@ -17,9 +17,10 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from exporter import __version__
-from exporter.errors import REASONS
+from exporter.errors import NOTIFY_REASONS, REASONS
 from exporter.metrics.catalog import CATALOG, WORKER_FAILURES
 from exporter.metrics.exposition import EOF, Family, Value
+from exporter.store.outbox import FAILURES, SENT
 from exporter.store.state import Counter, SourceState
 
 _PROCESS = CollectorRegistry()
@@ -68,6 +69,10 @@ class Facts:
     ended: frozenset[str] = frozenset()
     """Sources that are billed no more; they cannot get stale."""
     budgets: Sequence[Budget] = ()
+    channels: Sequence[str] = ()
+    """Where messages may go, by name."""
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    """Channel → messages that wait for it."""
 
 
 def families(facts: Facts) -> Iterator[Family]:
@@ -138,9 +143,20 @@ def _exporter(facts: Facts, counted: Mapping[tuple[str, str, str], Decimal]) -> 
     yield _family(runs, [((), counted.get((runs, "", ""), Decimal(0)))])
     died = "cloudspend_exporter_worker_failures_total"
     yield _family(died, [((reason,), counted.get((died, "", reason), Decimal(0))) for reason in WORKER_FAILURES])
+    yield from _notifications(facts, counted)
     yield _family("cloudspend_exporter_config_last_reload_successful", [((), int(facts.reloaded))])
     read: Samples = [((), facts.reloaded_at.timestamp())] if facts.reloaded_at else []
     yield _family("cloudspend_exporter_config_last_reload_success_timestamp_seconds", read)
+
+
+def _notifications(facts: Facts, counted: Mapping[tuple[str, str, str], Decimal]) -> Iterator[Family]:
+    # A channel that is configured no more is shown while messages wait for it.
+    names = list(dict.fromkeys((*facts.channels, *facts.waiting)))
+    yield _family(SENT, [((name,), counted.get((SENT, "", name), Decimal(0))) for name in names])
+    failed = [(name, reason) for name in names for reason in NOTIFY_REASONS]
+    yield _family(FAILURES, [(pair, counted.get((FAILURES, "", " ".join(pair)), Decimal(0))) for pair in failed])
+    waiting = [((name,), facts.waiting.get(name, 0)) for name in names]
+    yield _family("cloudspend_exporter_outbox_messages", waiting)
 
 
 def _counted(metric: str, sources: Iterable[str], counted: Mapping[tuple[str, str, str], Decimal]) -> Family:

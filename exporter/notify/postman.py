@@ -5,8 +5,12 @@ Nothing that serves waits for it: it has a connection to the state file of its o
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +22,7 @@ from exporter.errors import StoreError
 from exporter.notify.lanes import Lanes, lanes
 from exporter.notify.news import Settings, news
 from exporter.notify.sender import Sender, post
+from exporter.store.files import storing
 from exporter.store.outbox import Post
 from exporter.store.state import State
 
@@ -27,6 +32,7 @@ _PATIENCE = 10.0  # seconds that it waits for another writer of the state file
 _LOOK = timedelta(seconds=2)  # between looks for a new snapshot
 _REST = timedelta(seconds=10)  # after the state file could not be used
 _IDLE = timedelta(seconds=30)  # nobody tells of messages that another process lets wait again
+_TURN = timedelta(milliseconds=200)  # between looks whether another sender has finished
 _GOODBYE = 5.0  # seconds that a stop waits for a message that is on its way
 
 
@@ -109,7 +115,10 @@ class Postman:
     def _work(self) -> None:
         while not self._stopping:
             try:
-                with State(self._path, _PATIENCE) as state:
+                with State(self._path, _PATIENCE) as state, _alone(self._path) as alone:
+                    if not alone:  # a `collect --notify` that ends soon
+                        self._wait(_TURN)
+                        continue
                     self._serve(state)
             except StoreError as error:
                 if not self._broken:
@@ -157,9 +166,24 @@ def deliver_once(config: Config, state: Path, snapshots: Path, clock: Clock, pat
     with State(state, _PATIENCE) as store:
         Reporter(store, snapshots, clock, found, config.notify).look()
         sender = Sender(store, moving.now, found, config.notify)
-        pause = threading.Event()
         while True:
-            due = sender.run()
-            if due is None or due > deadline:
-                return {name: count for name, count in store.waiting().items() if name in found.named}
-            pause.wait(max((due - moving.now()).total_seconds(), 0.01))
+            with _alone(state) as alone:
+                due = sender.run() if alone else moving.now() + _TURN
+            left = {name: count for name, count in store.waiting().items() if name in found.named}
+            if not left or due is None or due > deadline:
+                return left
+            time.sleep(max((due - moving.now()).total_seconds(), 0.01))
+
+
+@contextmanager
+def _alone(state: Path) -> Iterator[bool]:
+    """Whether nobody else sends from this outbox: two senders would both send the same message."""
+    with storing(state.parent):
+        lock = state.with_name("outbox.lock").open("a")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True

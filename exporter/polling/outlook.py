@@ -29,6 +29,8 @@ class View:
     counters: Sequence[Counter] = ()
     spending: Sequence[Spent] = ()
     """What asking has cost."""
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    """Channel → messages that wait for it."""
     snapshot: Snapshot | None = None
     generation: int | None = 0
     """Of the lake; None where its manifest cannot be read."""
@@ -73,7 +75,8 @@ class Outlook:
         version = self._state.version()
         if version != self._version:
             states, counters, spending = self._state.sources(), self._state.counters(), self._state.spending()
-            self._view = replace(self._view, states=states, counters=counters, spending=spending)
+            waiting = self._state.waiting()
+            self._view = replace(self._view, states=states, counters=counters, spending=spending, waiting=waiting)
             self._version = version
 
     def _look_at_snapshots(self) -> None:

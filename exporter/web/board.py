@@ -14,6 +14,7 @@ from exporter.costs.money import add
 from exporter.gzipped import EMPTY, extended
 from exporter.metrics import own
 from exporter.metrics.exposition import EOF, Form, render
+from exporter.notify.lanes import lanes
 from exporter.periods import Month
 from exporter.polling.outlook import Outlook, View
 from exporter.polling.schedule import next_due
@@ -133,6 +134,8 @@ class Board:
             reloaded_at=self._running.last.succeeded_at,
             ended=frozenset(name for name, said in shown.items() if said.get("ended")),
             budgets=self._budgets(),
+            channels=tuple(lanes(self._running.config).named),
+            waiting=self._view.waiting,
         )
 
     def _budgets(self) -> list[own.Budget]:
