@@ -13,7 +13,7 @@ import click
 
 from exporter.cli.settings import DATE, DOLLARS, chosen, configuration, named, one_shot_clock
 from exporter.clock import Clock
-from exporter.config.schema import Config
+from exporter.config.schema import Config, HourlySnapshotSettings
 from exporter.costs.money import add, text
 from exporter.notify.lanes import lanes
 from exporter.periods import DAY, Month, Window, day_of
@@ -40,12 +40,18 @@ _NOTIFY_PATIENCE = timedelta(minutes=1)
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--notify", "telling", is_flag=True, help="Tell the channels what is new, and wait until they have it.")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write hourly snapshots into this folder.  [default: hourly_snapshots.path]",
+)
 def collect(
     file: Path | None,
     start: datetime | None,
     end: datetime | None,
     providers: str | None,
     max_cost: Decimal,
+    data_dir: Path | None,
     *,
     yes: bool,
     telling: bool,
@@ -59,6 +65,7 @@ def collect(
     \b
     cloudspend collect --config cloudspend.yml
     cloudspend collect --notify
+    cloudspend collect --config accounts.csv --data-dir ./data
     cloudspend collect --start 2024-01-01 --end 2024-10-01 --providers aws-prod
     """
     config, clock = chosen(file, demo=demo), one_shot_clock()
@@ -68,6 +75,8 @@ def collect(
         raise click.UsageError("--notify goes with a poll, not with a back-fill: old news are no news")
     if telling and not lanes(config).named:
         raise click.UsageError("--notify needs a channel. hint: notify.channels")
+    if data_dir:
+        config = _with_files(config, data_dir, start)
     words = [word.strip() for word in providers.split(",")] if providers else ()
     wanted = named(sources.resolve(config), words, "--providers")
     if start is None:
@@ -90,6 +99,13 @@ def _tell(config: Config, clock: Clock) -> bool:
         waits = "1 message waits" if count == 1 else f"{count} messages wait"
         click.echo(f"{name}: {waits}; cloudspend notify --list says why", err=True)
     return not left
+
+
+def _with_files(config: Config, folder: Path, start: datetime | None) -> Config:
+    """The configuration with hourly snapshots in a folder."""
+    if start:
+        raise click.UsageError("--data-dir goes without --start: what is back-filled has no hour")
+    return config.model_copy(update={"hourly_snapshots": HourlySnapshotSettings(path=folder.absolute())})
 
 
 def _window(start: datetime, end: datetime | None, clock: Clock) -> Window:

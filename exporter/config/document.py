@@ -75,6 +75,8 @@ class Document:
     found: tuple[Found, ...] = ()
     judged: frozenset[Place] = frozenset()
     """Places whose value is missing because of a problem in `found`; a second one would only repeat it."""
+    secrets: tuple[Place, ...] = ()
+    """Places of values that are secret, whatever their model says."""
     elsewhere: Mapping[Place, Origin] = field(default_factory=dict)
     """Values of which another file holds all there is; the place above them is where this one refers to it."""
 

@@ -1,6 +1,6 @@
 """From the text of a configuration file to a `Config`, or to every problem in it at once; and back for the worker.
 
-YAML ─ parse ─ ${ENV} ─ budgets.d ─ token_file ─ models ─→ Config ─ dump ─→ worker's stdin ─ restore ─→ Config
+YAML or CSV ─ parse ─ ${ENV} ─ budgets.d ─ token_file ─ models ─→ Config ─ dump ─→ worker's stdin ─ restore ─→ Config
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import Secret, SecretBytes, SecretStr, ValidationError
 from pydantic_core import to_jsonable_python
 
-from exporter.config import budget_files, secrets
+from exporter.config import budget_files, secrets, sheet
 from exporter.config.document import Document, parse
 from exporter.config.environment import substitute
 from exporter.config.problems import Translator
@@ -50,7 +50,8 @@ def load(
     environment: Mapping[str, str],
     instead: budget_files.Instead = MappingProxyType({}),
 ) -> Config:
-    """Read a configuration: YAML, references to `environment`, secrets from files, relative paths from `folder`.
+    """Read a configuration: YAML, or CSV where `file` ends in .csv; references to `environment`, secrets from files,
+    relative paths from `folder`.
 
     `instead`: files of budgets as they would be, to see whether they could be.
 
@@ -58,7 +59,8 @@ def load(
     process masks the secrets from now on.
     """
     folder = folder.absolute()
-    document = substitute(parse(text, file), environment)
+    given = sheet.parse(text, file, models) if file.lower().endswith(sheet.SUFFIX) else parse(text, file)
+    document = substitute(given, environment)
     if not isinstance(document.value, dict):
         raise ConfigError(tuple(one.problem for one in (*document.found, *_no_mapping(document))), file)
     document = budget_files.gathered(document, folder, environment, instead)

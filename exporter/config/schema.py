@@ -59,6 +59,7 @@ __all__ = [
     "CurrencySettings",
     "Duration",
     "ForecastSettings",
+    "HourlySnapshotSettings",
     "LocalPath",
     "PathPattern",
     "ProviderModels",
@@ -172,6 +173,13 @@ class WorkerSettings(Settings):
     """The most memory that one worker may take; no limit of its own unless said. Above store.memory_limit."""
 
 
+class HourlySnapshotSettings(Settings):
+    """Files for people and other tools: one per source and UTC hour in which it was polled, kept for good."""
+
+    path: LocalPath
+    """The folder to write <source>_YYYY-MM-DD-HH.json into."""
+
+
 class ApiBudgetSettings(Settings):
     """The most that asking may cost. Near it polls come later and optional calls stop; at it nothing paid is asked."""
 
@@ -195,7 +203,7 @@ class SourceSettings(Settings):
     """One billing source: the keys that every source has, and beside them those of its provider."""
 
     COMMON: ClassVar[tuple[str, ...]] = (
-        *("name", "provider", "poll_every", "settles_after", "max_age"),
+        *("name", "display_name", "provider", "poll_every", "settles_after", "max_age"),
         *("cache", "tags", "hours", "series_limit", "api_budget"),
         *("webhook_url", "webhook_secret"),
     )
@@ -203,6 +211,8 @@ class SourceSettings(Settings):
 
     name: Slug
     """Names the source; the `source` label. Unique."""
+    display_name: str | None = Field(default=None, min_length=1)
+    """What people call it, in messages and hourly snapshots; its name unless said."""
     provider: str
     """Which billing source this is: one of the providers that are built in or installed."""
     # max_age stands before poll_every because a validator sees the fields above its own.
@@ -318,6 +328,8 @@ class Config(Settings):
     """How people hear of findings, budgets and alerts."""
     remote_write: RemoteWriteSettings | None = None
     """Where to write the settled days of the bill to, as they settle; nowhere unless given."""
+    hourly_snapshots: HourlySnapshotSettings | None = None
+    """Files that say what each hour has changed; none unless given."""
     worker: WorkerSettings = WorkerSettings()
     """The process that polls."""
     sources: tuple[SourceSettings, ...] = Field(min_length=1)

@@ -64,7 +64,8 @@ def _read(path: object, folder: Path) -> str:
 
 def known(document: Document, shape: Shape) -> Mapping[Place, tuple[str, ...]]:
     """The secrets at each place of a document that is for one, whatever their type. The log masks them from now on."""
-    found = {place: tuple(_texts(at(document.value, place))) for place in secret_places(shape)}
+    places = secret_places(shape).union(document.secrets)
+    found = {place: tuple(_texts(at(document.value, place))) for place in places}
     for secret in (secret for several in found.values() for secret in several):
         log.keep_secret(secret)
     return found

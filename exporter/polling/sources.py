@@ -127,6 +127,11 @@ def rendered_as(config: Config) -> str:
     return hashlib.blake2b(decisive.encode(), digest_size=12).hexdigest()
 
 
+def titles(config: Config) -> dict[str, str]:
+    """Source → what people call it."""
+    return {source.name: source.display_name or source.name for source in config.sources}
+
+
 def chosen(sources: Iterable[Source], names: Iterable[str] | None) -> tuple[Source, ...]:
     """Those whose name, provider module or provider label is among `names`; all where `names` is None."""
     wanted = None if names is None else set(names)

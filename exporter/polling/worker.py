@@ -28,13 +28,14 @@ from exporter.config.schema import Config
 from exporter.costs import Cost, engine
 from exporter.errors import CloudspendError
 from exporter.periods import Window
+from exporter.polling import hourly_files
 from exporter.polling.history import read_older
 from exporter.polling.poll import backfill, poll
 from exporter.polling.publish import publish
 from exporter.polling.rates import current
 from exporter.polling.scratch import scratch
 from exporter.polling.settled import follow
-from exporter.polling.sources import Paths, Registry, Source, resolve
+from exporter.polling.sources import Paths, Registry, Source, resolve, titles
 from exporter.store.files import make_folder, storing, use_reserve
 from exporter.store.lake import Lake
 from exporter.store.state import Failure, State, Success
@@ -97,11 +98,13 @@ def run(
             publish(everything, paths, state, clock, basis, rates, config)
         if window is None:
             until = began + share
+            answered = [source for source in polled if isinstance(outcomes[source.name], Success)]
+            folder = config.hourly_snapshots.path if config.hourly_snapshots else None
+            hourly_files.keep(folder, answered, lake, clock.now(), basis, titles(config))
 
             def look_back(source: Source, mine: State) -> int:
                 return read_older(source, lake, mine, clock, rivals[source.name], until)
 
-            answered = [source for source in polled if isinstance(outcomes[source.name], Success)]
             months = sum(read for batch in _in_threads(look_back, answered, paths) for _, read in batch)
             if months:
                 publish(everything, paths, state, clock, basis, rates, config)

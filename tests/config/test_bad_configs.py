@@ -162,8 +162,8 @@ SENTENCES = {
     "bad-strange-option": (
         "line 5: sources[0].token: unknown key"
         ". hint: the keys here are "
-        "name, provider, poll_every, settles_after, max_age, cache, tags, hours, series_limit, api_budget, "
-        "webhook_url, webhook_secret, webhook_url_file, webhook_secret_file, path"
+        "name, display_name, provider, poll_every, settles_after, max_age, cache, tags, hours, series_limit, "
+        "api_budget, webhook_url, webhook_secret, webhook_url_file, webhook_secret_file, path"
     ),
     "bad-strange-provider": (
         "line 3: sources[0].provider: 'mainframe' is not a provider. hint: one of acme, broken, focus"

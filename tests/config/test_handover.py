@@ -33,9 +33,11 @@ def test_what_is_handed_over_is_flat_as_in_a_file_and_its_paths_are_absolute(con
     file = str(HERE / "rates/good.csv")
     assert handed["currency"] == {"reporting": "CHF", "rates": rates, "rates_file": file, "rates_from": None}
     assert handed["api_budget"] == {"monthly_usd": "5.1"}
+    assert handed["hourly_snapshots"] == {"path": str(HERE / "hours")}
     assert handed["worker"] == {"timeout": "1h30m", "memory_limit": "4GiB"}
     assert handed["sources"][0] == {
         "name": "history",
+        "display_name": "All of 2024",
         "provider": "focus",
         "poll_every": "8h",
         "settles_after": "0s",

@@ -177,8 +177,8 @@ def test_a_source_cannot_hide_its_options_under_a_key() -> None:
         "line 2: sources[0].path: is missing",
         (
             "line 2: sources[0].options: unknown key. hint: the keys here are "
-            "name, provider, poll_every, settles_after, max_age, cache, tags, hours, series_limit, api_budget, "
-            "webhook_url, webhook_secret, webhook_url_file, webhook_secret_file, path"
+            "name, display_name, provider, poll_every, settles_after, max_age, cache, tags, hours, series_limit, "
+            "api_budget, webhook_url, webhook_secret, webhook_url_file, webhook_secret_file, path"
         ),
     ]
 
