@@ -98,8 +98,9 @@ def metrics() -> str:
         " `cloudspend_up 1` behind. Counters survive restarts.",
         *map(family, live),
         "## History",
-        "Never part of a scrape: it is written with the times of its days, into a file for promtool or over remote"
-        " write.",
+        "Never part of a scrape: `cloudspend history` writes it with the times of its days, into a file for promtool or"
+        " over remote write ([a year of history](../how-to/a-year-of-history.md),"
+        " [how to add it up](../how-to/query-costs.md)).",
         *map(family, written),
         "## Values of `reason`",
         "Of `cloudspend_source_failed` and `cloudspend_source_poll_failures_total`:",

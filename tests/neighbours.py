@@ -33,6 +33,8 @@ PACKAGES = {
     "amtool": "prometheus-alertmanager",
     "prometheus-pushgateway": "prometheus-pushgateway",
     "pushgateway": "prometheus-pushgateway",
+    "victoria-metrics": "victoria-metrics",
+    "victoria-metrics-prod": "victoria-metrics",
     "prometheus-node-exporter": "prometheus-node-exporter",
     "node_exporter": "prometheus-node-exporter",
     "icinga2": "icinga2-bin",
@@ -198,6 +200,21 @@ def node_exporter(folder: Path, textfiles: Path) -> Server:
         f"--collector.textfile.directory={textfiles}",
     ]
     return Server(argv, url=url, ready=f"{url}/metrics", log=folder / "node-exporter.log")
+
+
+def victoria_metrics(folder: Path, *flags: str) -> Server:
+    """A real VictoriaMetrics that keeps ten years, with data and log in `folder`."""
+    port = free_port()
+    argv = [
+        require("victoria-metrics", "victoria-metrics-prod"),
+        f"-storageDataPath={folder / 'victoria-metrics-data'}",
+        f"-httpListenAddr=127.0.0.1:{port}",
+        "-retentionPeriod=120",
+        "-search.latencyOffset=0s",
+        *flags,
+    ]
+    url = f"http://127.0.0.1:{port}"
+    return Server(argv, url=url, ready=f"{url}/health", log=folder / "victoria-metrics.log")
 
 
 class Sample(TypedDict):

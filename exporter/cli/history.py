@@ -69,6 +69,10 @@ def history(
         raise click.UsageError("--output goes without --remote-write")
     if start and not output:
         raise click.UsageError("--start goes with --output")
+    if from_scratch and output:
+        raise click.UsageError("--from-scratch goes with remote write")
+    if any((user, password_file, bearer_token_file, tenant, ca_file)) and not url:
+        raise click.UsageError("the options of a receiver go with --remote-write")
     config = chosen(file, demo=demo)
     receiver = None if output else _receiver(config, url, user, password_file, bearer_token_file, tenant, ca_file)
     paths, sources = Paths(config.store.path), resolve(config)
@@ -130,8 +134,6 @@ def _receiver(
     if url is None:
         if config.remote_write is None:
             raise click.UsageError("give --output or --remote-write, or configure remote_write")
-        if given:
-            raise click.UsageError("the options of a receiver go with --remote-write")
         return config.remote_write
     if config.remote_write and config.remote_write.url == url and not given:
         return config.remote_write  # it knows the way in

@@ -10,6 +10,7 @@ import click
 from exporter.cli.settings import chosen, configuration
 from exporter.config.schema import Config
 from exporter.errors import StoreError
+from exporter.polling import settled
 from exporter.polling.sources import Paths
 from exporter.polling.worker import exclusive
 from exporter.store.lake import Lake
@@ -43,7 +44,10 @@ def check(file: Path | None, *, demo: bool) -> None:
 @configuration
 @click.argument("folder", type=click.Path(path_type=Path))
 def backup(file: Path | None, folder: Path, *, demo: bool) -> None:
-    """Copy bills and state into FOLDER, which must not exist: a data folder of its own. Waits for a running poll."""
+    """Copy bills, state and history into FOLDER, which must not exist: a data folder of its own.
+
+    Waits for a running poll.
+    """
     paths = Paths(chosen(file, demo=demo).store.path)
     copy = Paths(folder)
     try:
@@ -53,6 +57,7 @@ def backup(file: Path | None, folder: Path, *, demo: bool) -> None:
     with exclusive(paths.writer_lock), State(paths.state) as state:
         Lake(paths.lake).copy_to(copy.lake)
         state.copy_to(copy.state)
+        settled.record(paths).copy_to(settled.record(copy).folder)
     click.echo(f"copied to {folder}", err=True)
 
 

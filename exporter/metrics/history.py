@@ -12,6 +12,7 @@ stands there: the same line and instant always have the same value.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -152,6 +153,12 @@ class Record:
             make_folder(self.folder)
             write_durably(self.folder / "marks.json", json.dumps(body, indent=1, sort_keys=True).encode())
 
+    def copy_to(self, folder: Path) -> None:
+        """A copy of what was said, whole by itself; nothing where nothing was."""
+        if self.folder.exists():
+            with storing(folder):
+                shutil.copytree(self.folder, folder)
+
     def _of(self, source: str) -> Path:
         return self.folder / f"source={source}"
 
@@ -194,16 +201,18 @@ def _costs(charges: CostTable, view: View) -> tuple[str, Mapping[str, object]]:
     """SELECT of line, day and cost as a float: the amounts that the live families show, summed exactly before."""
     select, parameters = charges.sql()
     names = ", ".join(f"{dimension(name)} AS {name}" for name in _LINE)
-    billed, amount = Cost.BILLED.column, view.basis.column
-    known = f"sum({amount})::{SQL_TYPE}"
+    billed, asked = Cost.BILLED.column, view.basis.column
+    columns = dict.fromkeys((billed, asked))
+    sums = ", ".join(f"sum({column})::{SQL_TYPE} AS {column}" for column in columns)
+    each = (
+        f"SELECT {_KEYS}, day, {sums}"
+        f" FROM (SELECT {names}, ChargePeriodStart::DATE AS day, {', '.join(columns)} FROM ({select})) GROUP BY ALL"
+    )
+    known = asked
     if view.unknown:
         pairs = ", ".join(f"({engine.literal(p)}, {engine.literal(c)})" for _, p, c in sorted(view.unknown))
-        known = f"CASE WHEN (provider, currency) IN ({pairs}) THEN sum({billed})::{SQL_TYPE} ELSE {known} END"
-    each = (
-        f"SELECT {_KEYS}, day, coalesce({known}, sum({billed})::{SQL_TYPE}) AS amount"
-        f" FROM (SELECT {names}, ChargePeriodStart::DATE AS day, {billed}{'' if amount == billed else f', {amount}'}"
-        f" FROM ({select})) GROUP BY ALL"
-    )
+        known = f"if((provider, currency) IN ({pairs}), {billed}, {asked})"
+    each = f"SELECT {_KEYS}, day, coalesce({known}, {billed}) AS amount FROM ({each})"
     if view.shown:
         named = "[provider, account, service, region] IN (SELECT unnest($shown::VARCHAR[][]))"
         columns = (f"if(named, {n}, '{OTHER}') AS {n}" if n in ("account", "service", "region") else n for n in _LINE)

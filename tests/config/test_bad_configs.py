@@ -146,6 +146,15 @@ SENTENCES = {
         "line 5: sources[0].token: ${ begins no reference such as ${NAME} or ${NAME:-default}"
         ". hint: write $${ for the two characters"
     ),
+    "bad-remote-write-both": "line 1: remote_write: bearer_token goes without username and password",
+    "bad-remote-write-missing": "line 1: remote_write.url: is missing",
+    "bad-remote-write-password": "line 1: remote_write: username and password go together",
+    "bad-remote-write-timeout": "line 1: remote_write.timeout: must be longer than 0s",
+    "bad-remote-write-url": "line 1: remote_write.url: must be a URL such as http://prometheus:9090/api/v1/write",
+    "bad-remote-write-user": (
+        "line 1: remote_write.url: must not hold a user or a password"
+        ". hint: username and password are keys of their own"
+    ),
     "bad-repeated-name": "line 4: sources[2].name: 'history' is the name of sources[0] on line 2 too",
     "bad-repeated-tag": "line 5: sources[0].tags[2]: is given above already",
     "bad-secret-file-folder": "line 5: sources[0].token_file: cannot read {folder}/secrets: Is a directory",

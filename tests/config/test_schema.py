@@ -56,8 +56,10 @@ BEYOND = {
     *("bad-duplicate-key", "bad-key", "bad-merge"),  # how a value is written
     *("bad-repeated-name", "bad-poll-outlives-data", "bad-poll-outlives-default"),  # two values together
     "bad-rates-from-reporting",  # the same
-    *("bad-hasty-poll", "bad-zero-timeout"),  # lengths of time
+    *("bad-remote-write-both", "bad-remote-write-password"),  # the same
+    *("bad-hasty-poll", "bad-zero-timeout", "bad-remote-write-timeout"),  # lengths of time
     *("bad-empty-tag", "bad-home-path", "bad-expired-secret"),  # what a validator judges
+    *("bad-remote-write-url", "bad-remote-write-user"),  # the same
     *("bad-unset-variable", "bad-wrong-variable", "bad-reference"),  # the environment
     *("bad-secret-file-missing", "bad-secret-file-folder"),  # other files
     *("bad-rate-slip", "bad-rate-of-reporting"),  # a number that is one, and cannot be meant
