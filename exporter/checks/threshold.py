@@ -82,10 +82,9 @@ def _judged(found: _Found, limits: Limits) -> tuple[State, str]:
     state = limits.state(found.amount)
     words = f"{money(found.amount, found.currency)} {found.when}"
     if state:
-        words += f", {limits.passed(state)} ({plain(found.amount)})"
+        words += f", {_passed(limits, state, found.amount)}"
         if not found.settled:
-            firm = found.firm is not None and limits.state(found.firm) == state
-            words += ", already by settled days alone" if firm else ", by data that still moves"
+            words += _firmness(found.firm, limits, state)
         elif found.band is None:
             words += ", settled"
     # A day that has not settled can only grow: past a limit it is told at once, below one it says nothing yet.
@@ -94,10 +93,22 @@ def _judged(found: _Found, limits: Limits) -> tuple[State, str]:
     if worst((state, early)) is not state:
         moved, cost = next((moved, cost) for found_state, moved, cost in rising if found_state is early)
         return early, (
-            f"{money(cost, found.currency)} on {moved.isoformat()}, {limits.passed(early)} ({plain(cost)}), "
+            f"{money(cost, found.currency)} on {moved.isoformat()}, {_passed(limits, early, cost)}, "
             f"while that day still moves; {words}"
         )
     return state, words
+
+
+def _firmness(firm: Decimal | None, limits: Limits, state: State) -> str:
+    if firm is None:
+        return ", days that still move included"
+    return ", already by settled days alone" if limits.state(firm) == state else ", by data that still moves"
+
+
+def _passed(limits: Limits, state: State, cost: Decimal) -> str:
+    """Which limit is passed; with every digit where cents do not show it."""
+    exact = "" if limits.state(round(cost, 2)) == state else f" ({plain(cost)})"
+    return limits.passed(state) + exact
 
 
 def _daily(picture: Picture, scope: Scope) -> _Found:
