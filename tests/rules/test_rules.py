@@ -77,15 +77,42 @@ def test_the_channels_that_are_commented_out_are_valid_too(tmp_path: Path) -> No
     run(require("amtool"), "check-config", every)
 
 
+def test_the_texts_for_alertmanagers_own_channels_say_what_an_alert_says(tmp_path: Path) -> None:
+    alert = {
+        "status": "resolved",
+        "labels": {"alertname": "A"},
+        "annotations": {"description": "EC2 costs more.", "runbook_url": "https://example.com/a"},
+    }
+    data = {
+        **{"receiver": "r", "status": "resolved", "externalURL": "u", "alerts": [alert], "commonLabels": {}},
+        **{"groupLabels": {"alertname": "A"}, "commonAnnotations": {"summary": "Costs more."}},
+    }
+    (file := tmp_path / "group.json").write_text(json.dumps(data))
+    said = run(
+        *(require("amtool"), "template", "render", f"--template.data={file}"),
+        "--template.glob=alertmanager/templates/*.tmpl",
+        '--template.text={{ template "cloudspend.title" . }} | {{ template "cloudspend.text" . }}',
+    )
+    assert said.split() == "Over: Costs more. | Over: EC2 costs more. https://example.com/a".split()
+
+
 @pytest.mark.parametrize(
     ("receiver", "labels"),
     [
         ("oncall", {"alertname": "CloudspendExporterAbsent", "severity": "critical", "job": "cloudspend"}),
-        ("finops", {"alertname": "CloudspendSourceDown", "severity": "warning", "source": "aws-prod"}),
-        ("finops", {"alertname": "CloudspendUnattributedCost", "severity": "warning", "currency": "EUR"}),
+        ("oncall", {"alertname": "CloudspendNotificationsFailing", "severity": "warning", "channel": "team"}),
+        ("cloudspend", {"alertname": "CloudspendSourceDown", "severity": "warning", "source": "aws-prod"}),
+        ("cloudspend", {"alertname": "CloudspendUnattributedCost", "severity": "warning", "currency": "EUR"}),
+        ("cloudspend", {"alertname": "CloudspendAnomaly", "severity": "critical", "finding": "critical"}),
+        ("cloudspend", {"alertname": "CloudspendAnomaly", "severity": "warning", "finding": "high"}),
+        ("digest", {"alertname": "CloudspendAnomaly", "severity": "info", "finding": "low"}),
+        ("digest", {"alertname": "CloudspendCostDropped", "severity": "info", "provider": "aws"}),
+        ("digest", {"alertname": "CloudspendCostRestated", "severity": "info", "source": "aws-prod"}),
+        ("cloudspend", {"alertname": "CloudspendBudgetThresholdReached", "severity": "critical", "budget": "all"}),
+        ("cloudspend", {"alertname": "CloudspendBudgetThresholdReached", "severity": "warning", "budget": "all"}),
         ("digest", {"alertname": "SomethingOfYours", "severity": "info", "provider": "aws"}),
-        ("finops", {"alertname": "SomethingOfYours", "severity": "page"}),
-        ("finops", {"alertname": "SomethingOfYours"}),
+        ("cloudspend", {"alertname": "SomethingOfYours", "severity": "page"}),
+        ("cloudspend", {"alertname": "SomethingOfYours"}),
     ],
 )
 def test_an_alert_goes_to_one_receiver(receiver: str, labels: dict[str, str]) -> None:
@@ -111,6 +138,12 @@ def test_a_message_silences_only_what_it_explains(tmp_path: Path) -> None:
         {"alertname": "CloudspendDataStale", "job": "here", "source": "aws-prod"},
         {"alertname": "CloudspendDataStale", "job": "here", "source": "azure"},
         {"alertname": "CloudspendUnattributedCost", "job": "here", "source": "aws-prod", "currency": "USD"},
+        {"alertname": "CloudspendBudgetThresholdReached", "job": "here", "budget": "a", "severity": "critical"},
+        {"alertname": "CloudspendBudgetThresholdReached", "job": "here", "budget": "a", "severity": "warning"},
+        {"alertname": "CloudspendBudgetForecastExceeded", "job": "here", "budget": "b", "severity": "warning"},
+        {"alertname": "CloudspendAnomaly", "job": "here", "source": "s", "provider": "aws", "service": "EC2"},
+        {"alertname": "CloudspendDailySpike", "job": "here", "source": "s", "provider": "aws", "service": "EC2"},
+        {"alertname": "CloudspendDailySpike", "job": "here", "source": "s", "provider": "aws", "service": "S3"},
     ]
     with alertmanager(tmp_path, ROUTES) as server:
         body = json.dumps([{"labels": labels} for labels in alerts]).encode()
@@ -120,12 +153,17 @@ def test_a_message_silences_only_what_it_explains(tmp_path: Path) -> None:
         def silenced() -> set[tuple[str, ...]]:
             with urlopen(f"{server.url}/api/v2/alerts", timeout=30) as response:
                 return {
-                    tuple(alert["labels"].get(name, "") for name in ("alertname", "job", "source"))
+                    tuple(alert["labels"].get(name, "") for name in ("alertname", "job", "source", "budget", "service"))
                     for alert in json.load(response)
                     if alert["status"]["inhibitedBy"]
                 }
 
-        explained = {("CloudspendWorkerFailing", "gone", ""), ("CloudspendDataStale", "here", "aws-prod")}
+        explained = {
+            ("CloudspendWorkerFailing", "gone", "", "", ""),
+            ("CloudspendDataStale", "here", "aws-prod", "", ""),
+            ("CloudspendBudgetThresholdReached", "here", "", "a", ""),
+            ("CloudspendDailySpike", "here", "s", "", "EC2"),
+        }
         until(lambda: explained <= silenced(), "Alertmanager holds back what another alert explains")
         assert silenced() == explained
 
