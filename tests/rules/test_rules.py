@@ -84,8 +84,13 @@ def test_the_texts_for_alertmanagers_own_channels_say_what_an_alert_says(tmp_pat
         "annotations": {"description": "EC2 costs more.", "runbook_url": "https://example.com/a"},
     }
     data = {
-        **{"receiver": "r", "status": "resolved", "externalURL": "u", "alerts": [alert], "commonLabels": {}},
-        **{"groupLabels": {"alertname": "A"}, "commonAnnotations": {"summary": "Costs more."}},
+        "receiver": "r",
+        "status": "resolved",
+        "externalURL": "u",
+        "alerts": [alert],
+        "commonLabels": {},
+        "groupLabels": {"alertname": "A"},
+        "commonAnnotations": {"summary": "Costs more."},
     }
     (file := tmp_path / "group.json").write_text(json.dumps(data))
     said = run(
@@ -93,7 +98,7 @@ def test_the_texts_for_alertmanagers_own_channels_say_what_an_alert_says(tmp_pat
         "--template.glob=alertmanager/templates/*.tmpl",
         '--template.text={{ template "cloudspend.title" . }} | {{ template "cloudspend.text" . }}',
     )
-    assert said.split() == "Over: Costs more. | Over: EC2 costs more. https://example.com/a".split()
+    assert said.split() == ["Over:", "Costs", "more.", "|", "Over:", "EC2", "costs", "more.", "https://example.com/a"]
 
 
 @pytest.mark.parametrize(
