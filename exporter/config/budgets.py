@@ -106,9 +106,7 @@ Percent = Annotated[
 ]
 """A share in percent, from 0 up: `80%`, or 80."""
 
-_SHARE: Mapping[str, Any] = {
-    "anyOf": [{"type": "string", "pattern": _PERCENT}, {"type": "number", "exclusiveMinimum": 0}]
-}
+_SHARE: Mapping[str, Any] = {"anyOf": [{"type": "string", "pattern": _PERCENT}, {"type": "number", "minimum": 1}]}
 Share = Annotated[Percent, AfterValidator(_some), WithJsonSchema(dict(_SHARE))]
 """A share in percent above 0."""
 
@@ -120,7 +118,8 @@ def _filled(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _several(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
+    # A number is judged as the text that was meant: quotes are missing, not a dash.
+    return (value,) if isinstance(value, str | int | float) else value
 
 
 Words = Annotated[

@@ -29,6 +29,68 @@ SENTENCES = {
     "bad-broken-provider": (
         "line 3: sources[0].provider: the plug-in behind 'broken' does not offer a ProviderSpec so named"
     ),
+    "bad-budget-account": "line 2: budgets[0].account: must be a text, not a number. hint: put it in quotes",
+    "bad-budget-address": (
+        "line 2: budgets[0].channels[0]: is no channel"
+        ". hint: a name of notify.channels, email:…, slack:…, webhook:… or log"
+    ),
+    "bad-budget-amount": (
+        "line 2: budgets[0].amount: '9000 EUR' is not an amount such as 9000 or 12.50"
+        ". hint: the currency stands in `currency`"
+    ),
+    "bad-budget-bounds": "line 4: budgets[0].adjust.most: must be at least 8000, which is `least`",
+    "bad-budget-category": "line 2: budgets[0].charge_category: 'taxes' is not a category. hint: did you mean tax?",
+    "bad-budget-channel": "line 2: budgets[0].channels[1]: 'opz' is not a channel. hint: did you mean ops?",
+    "bad-budget-daily-start": "line 2: budgets[0].starts: a daily budget begins each UTC midnight. hint: leave it out",
+    "bad-budget-empty-scope": "line 2: budgets[0].provider: must have at least one entry",
+    "bad-budget-folder-amount": (
+        "line 1: budgets: {folder}/budgets/amount/a.yml: line 4: budgets[1].amount"
+        ": 'ten' is not an amount such as 9000 or 12.50"
+    ),
+    "bad-budget-folder-key": (
+        "line 1: budgets: {folder}/budgets/key/a.yml: line 3: owner: unknown key"
+        ". hint: a file with `budgets` has no other"
+    ),
+    "bad-budget-folder-latin": "line 1: budgets: {folder}/budgets/latin/a.yml: is not UTF-8 text",
+    "bad-budget-folder-list": (
+        "line 1: budgets: {folder}/budgets/list/a.yml: line 1: must be one budget, or `budgets` with a list of them"
+    ),
+    "bad-budget-folder-repeated": (
+        "line 1: budgets: {folder}/budgets/repeated/b.yml: line 3: budgets[1].name"
+        ": 'web' is the name of {folder}/budgets/repeated/a.yml on line 2 too"
+    ),
+    "bad-budget-folder-yaml": (
+        "line 1: budgets: {folder}/budgets/yaml/a.yml: line 3: not YAML at column 1: no value begins like this"
+        ". hint: put a text that begins with this character in quotes"
+    ),
+    "bad-budget-key": "line 2: budgets[0].treshold: unknown key. hint: did you mean thresholds?",
+    "bad-budget-mail": (
+        "line 2: budgets[0].channels[0]: no server to send by. hint: notify.channels needs a channel of type email"
+    ),
+    "bad-budget-missing-amount": "line 2: budgets[0].amount: is missing",
+    "bad-budget-month-day": "line 2: budgets[0].starts: '32' is not a day of the month, 1 to 31",
+    "bad-budget-no-folder": (
+        "line 1: budgets: cannot read {folder}/nowhere: No such file or directory"
+        ". hint: make the folder, or list the budgets here"
+    ),
+    "bad-budget-no-share": "line 2: budgets[0].thresholds[0]: must be more than 0%",
+    "bad-budget-nothing": "line 2: budgets[0].amount: must be more than 0",
+    "bad-budget-number": "line 1: budgets: must be a list, not a number. hint: begin each entry with a dash",
+    "bad-budget-period": (
+        "line 2: budgets[0].period: 'montly' is not one of daily, weekly, monthly, quarterly, yearly"
+        ". hint: did you mean monthly?"
+    ),
+    "bad-budget-repeated": "line 3: budgets[1].name: 'web' is the name of budgets[0] on line 2 too",
+    "bad-budget-severity": (
+        "line 2: budgets[0].thresholds[0].severity: 'critcal' is not one of info, warning, critical"
+        ". hint: did you mean critical?"
+    ),
+    "bad-budget-share": "line 2: budgets[0].thresholds[0]: 0.8 may mean 0.8% or 80%. hint: write the % sign",
+    "bad-budget-share-twice": "line 4: budgets[0].thresholds[1]: is given above already",
+    "bad-budget-share-word": "line 2: budgets[0].thresholds[0]: 'most' is not a share in percent such as 80%",
+    "bad-budget-tag": "line 4: budgets[0].tags.shop: no source keeps this tag. hint: add it to `tags` of a source",
+    "bad-budget-weekday": "line 2: budgets[0].starts: '3' is not a weekday such as monday",
+    "bad-budget-year-day": "line 2: budgets[0].starts: '02-30' is not a month and a day such as 04-06",
     "bad-colon": (
         "line 4: not YAML at column 16: a second ': ' in one line, or a wrong indentation"
         ". hint: put a text that holds ': ' in quotes"

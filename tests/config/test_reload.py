@@ -11,6 +11,7 @@ import pytest
 
 from exporter.clock import Clock
 from exporter.config import Config, load, read
+from exporter.config.budget_files import folder_of
 from exporter.config.reload import Running
 from exporter.errors import ConfigError, Problem
 from tests.config.conftest import HERE
@@ -149,3 +150,77 @@ def test_the_running_configuration_as_text_has_no_password_of_a_url(tmp_path: Pa
     text = "sources:\n  - {name: a, provider: acme, token: x, url: 'https://me:mypass@acme.example/x'}\n"
     config = load(text, STUBS, folder=tmp_path, environment={})
     assert "https://me:<secret>@acme.example/x" in Running(config, names, Clock()).text()
+
+
+class Folder:
+    """A configuration whose budgets lie in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "c.yml"
+        self.home = folder / "budgets.d"
+        self.home.mkdir()
+        self.file.write_text(f"{GOOD}budgets: ./budgets.d\n")
+        self.write("web", 100)
+        self.running = Running(self.read(), names, Ticking(), self.read, lambda: folder_of(self.file, {}))
+
+    def read(self) -> Config:
+        return read(self.file, STUBS, {})
+
+    def write(self, name: str, amount: object) -> None:
+        (self.home / f"{name}.yml").write_text(f"name: {name}\namount: {amount}\n")
+
+    def looks(self, count: int = 3) -> list[bool]:
+        return [self.running.budgets_changed() for _ in range(count)]
+
+    @property
+    def amounts(self) -> dict[str, int]:
+        return {budget.name: int(budget.amount) for budget in self.running.config.budgets}
+
+
+@pytest.fixture
+def budgets(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def test_files_of_budgets_that_have_not_changed_ask_for_no_reload(budgets: Folder) -> None:
+    assert budgets.looks() == [False, False, False]
+
+
+def test_changed_new_and_removed_files_of_budgets_are_taken_up(budgets: Folder) -> None:
+    for change, amounts in (
+        (lambda: budgets.write("web", 2000), {"web": 2000}),
+        (lambda: budgets.write("shop", 5), {"shop": 5, "web": 2000}),
+        (lambda: (budgets.home / "web.yml").unlink(), {"shop": 5}),
+    ):
+        change()
+        assert budgets.looks(2) == [False, True]  # the first look waits for whoever may still be writing
+        asyncio.run(budgets.running.reload())
+        assert budgets.amounts == amounts
+        assert budgets.looks() == [False, False, False]
+
+
+def test_a_bad_file_of_budgets_changes_nothing_and_is_told_once(
+    budgets: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    budgets.write("web", "ten")
+    assert budgets.looks(2) == [False, True]
+    [said] = refused(budgets.running)
+    assert "web.yml: line 2: amount: 'ten' is not an amount" in said
+    assert budgets.looks() == [False, False, False]
+    assert budgets.amounts == {"web": 100}
+    assert len(caplog.records) == 1
+    budgets.write("web", 20)
+    assert budgets.looks(2) == [False, True]
+    asyncio.run(budgets.running.reload())
+    assert (budgets.amounts, budgets.running.last.successful) == ({"web": 20}, True)
+
+
+def test_another_folder_is_watched_once_the_file_names_it(budgets: Folder, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    budgets.file.write_text(f"{GOOD}budgets: ./other\n")
+    assert budgets.looks() == [False, False, False]  # the file itself is read when somebody asks
+    asyncio.run(budgets.running.reload())
+    assert budgets.amounts == {}
+    budgets.home = tmp_path / "other"
+    budgets.write("web", 7)
+    assert budgets.looks(2) == [False, True]

@@ -64,6 +64,11 @@ BEYOND = {
     *("bad-secret-file-missing", "bad-secret-file-folder"),  # other files
     *("bad-rate-slip", "bad-rate-of-reporting"),  # a number that is one, and cannot be meant
     *(file.stem for file in HERE.glob("bad-rates-file-*.yml")),  # other files again
+    *("bad-budget-repeated", "bad-budget-tag", "bad-budget-channel", "bad-budget-mail"),  # two values together
+    *("bad-budget-weekday", "bad-budget-year-day", "bad-budget-daily-start"),  # the same
+    *("bad-budget-bounds", "bad-budget-share-twice"),  # the same
+    *("bad-budget-no-share", "bad-budget-category", "bad-budget-address"),  # what a validator judges
+    *(file.stem for file in HERE.glob("bad-budget-*folder*.yml")),  # other files
 }
 """Mistakes that a JSON schema cannot tell."""
 
