@@ -80,8 +80,9 @@ def until(holds: Callable[[], bool], what: str, timeout: float = PATIENCE) -> No
 class Server:
     """A child process that serves HTTP: running from construction to `stop()`, or to the end of a `with` block.
 
-    Its standard output and error go to the file `log`. Construction returns when `ready` (a URL) answers 200 and raises
-    RuntimeError with the end of the log when the process ends before, or is not ready within `timeout` seconds.
+    Its standard output and error go to the file `log`. Construction returns when `ready` (a URL) answers 200, or is
+    true, and raises RuntimeError with the end of the log when the process ends before, or is not ready within `timeout`
+    seconds.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class Server:
         argv: Sequence[str | Path],
         *,
         url: str,
-        ready: str,
+        ready: str | Callable[[], bool],
         log: Path,
         env: Mapping[str, str] | None = None,
         timeout: float = PATIENCE,
@@ -100,7 +101,8 @@ class Server:
         with log.open("ab") as sink:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=env)
         try:
-            until(lambda: self._ended() or _answers(ready), f"{ready} answers 200", timeout)
+            holds = ready if callable(ready) else lambda: _answers(ready)
+            until(lambda: self._ended() or holds(), f"{argv[0] if callable(ready) else ready} is ready", timeout)
         except TimeoutError as error:
             self.stop()
             raise RuntimeError(f"{argv[0]}: {error}\n{self.log_tail()}") from None
