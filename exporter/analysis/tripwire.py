@@ -102,6 +102,22 @@ def trip(
     return tuple(ordered), Watched(frozenset(known), {**begun, **watched.since})
 
 
+def learn(costs: CostTable, watched: Watched, *, minimum: Decimal = ZERO) -> Watched:
+    """What is known once everything that has cost something here is, in silence: the past of a source."""
+    usage = costs.where(charge_category=ChargeCategory.USAGE.value.lower())
+    sums: dict[tuple[Place, str], Decimal] = {}
+    for line in usage.by("source", "provider", "account", "service", "region").rows():
+        source, provider, *names = line.key
+        cost = max(line.effective, line.billed, ZERO)
+        for kind, name in zip(KINDS, names, strict=True):
+            key = (Place(source, provider, kind, name), line.currency)
+            sums[key] = add(sums.get(key, ZERO), cost)
+    places = {place for (place, _), cost in sums.items() if cost > minimum}
+    span = costs.span()
+    begun = {place.source: span.start for place, _ in sums} if span else {}
+    return Watched(watched.places | places, {**begun, **watched.since})
+
+
 Spend = tuple[Place, datetime, Decimal, str, str]
 
 

@@ -17,7 +17,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from exporter.analysis.anomalies import Fee, Report, Severity, detector, evaluate
+from exporter.analysis.anomalies import Edge, Fee, Report, Severity, detector, evaluate
 from exporter.analysis.anomalies import Settings as AnomalySettings
 from exporter.analysis.anomalies.scoring import DEFAULT
 from exporter.analysis.budgets import Remembered
@@ -25,7 +25,7 @@ from exporter.analysis.budgets import evaluate as evaluate_budgets
 from exporter.analysis.folding import folded
 from exporter.analysis.forecasts.standing import HISTORY, charges, standing
 from exporter.analysis.reach import Reach, ended
-from exporter.analysis.tripwire import FirstSpend, Place, Watched, trip
+from exporter.analysis.tripwire import FirstSpend, Place, Watched, learn, trip
 from exporter.config.schema import Config
 from exporter.costs import Cost, CostTable
 from exporter.costs.money import text
@@ -39,8 +39,10 @@ from exporter.store.state import State
 
 _log = logging.getLogger(__name__)
 
-FIRST_LOOK = 90 * DAY
-"""A source that was never judged is judged from so many days before its settled edge on: what began lately shows."""
+FIRST_LOOK = 35
+"""A source that was never judged is judged for so many settled days: what began lately and is not over shows."""
+_MOST_LOOKS = 500_000
+"""Lines × days of a first look: large bills are looked at for fewer days."""
 NEWS = 7 * DAY
 """How long a first spend is shown, and a finding that has ended."""
 _TRIPPED_DAYS, _TRIPPED_HOURS = 7 * DAY, 48 * HOUR
@@ -84,7 +86,7 @@ def judge(
             return so_far
         return replace(so_far, **{key: getattr(said, key) for key in _SAYS[name]})
 
-    since = day_of(now) - DAY * config.anomalies.look_back - FIRST_LOOK - DAY
+    since = day_of(now) - DAY * (config.anomalies.look_back + FIRST_LOOK + 1)
     stored = [found for view in views if (found := usage_of(view.name, view.days, view.reach, now, since))]
     bench = _Bench(config, views, reaches, lake, state, now, stored)
     judged = Judged(wanted=wanted, thresholds=[_thresholds(config, view, now) for view in views])
@@ -146,11 +148,12 @@ def _anomalies(bench: _Bench) -> Judged:
     reports = _reports(bench)
     counts: dict[str, int] = {}
     for each in bench.stored:
-        begin = Report(judged={each.name: each.edge.settled - FIRST_LOOK})
-        report = evaluate(settings, each.series, {each.name: each.edge}, reports.get(each.name, begin))
+        before = reports.get(each.name) or _first_look(settings, each)
+        report = evaluate(settings, each.series, {each.name: each.edge}, before)
+        new = {*report.new, *(before.new if each.name not in reports else ())}
         reports[each.name] = report
-        for finding in report.findings:
-            if finding.fingerprint in report.new:
+        for finding in report.open:
+            if finding.fingerprint in new:
                 label = f"{finding.scope.provider} {finding.severity.value}"
                 counts[label] = counts.get(label, 0) + 1
     written = {name: report.written() for name, report in reports.items()}
@@ -161,6 +164,23 @@ def _anomalies(bench: _Bench) -> Judged:
             found += [*said.open, *(finding for finding in said.ended if finding.day >= since)]
     found.sort(key=lambda each: (each.ended != "", -abs(each.impact), each.fingerprint))
     return Judged(bands=list(_bands(bench, settings)), findings=found)
+
+
+def _first_look(settings: AnomalySettings, stored: Stored) -> Report:
+    """What a source that was never judged would have been said to have, had it been judged for a while.
+
+    Only what is still open counts as found, and no drop: where the days begin, the end of a rise that nobody saw looks
+    like one.
+    """
+    quiet, days = (
+        replace(settings, drops=False),
+        max(1, min(FIRST_LOOK, _MOST_LOOKS // max(len(stored.series.scopes), 1))),
+    )
+    report = Report()
+    for back in reversed(range(days)):
+        day = stored.edge.settled - DAY * back
+        report = evaluate(quiet, stored.series, {stored.name: Edge(day, day)}, report)
+    return Report(new=tuple(each.fingerprint for each in report.open), findings=report.open, judged=report.judged)
 
 
 def _reports(bench: _Bench) -> dict[str, Report]:
@@ -223,7 +243,7 @@ def _tripwire(bench: _Bench) -> Judged:
         if ended(view.reach.newest, bench.now):
             continue
         if view.name not in watched.since:
-            _, watched = trip(view.days, watched, minimum=settings.minimum_cost)
+            watched = learn(view.days, watched, minimum=settings.minimum_cost)
         newest = midnight(day_of(bench.now) + DAY)
         looked_at = [view.days.during(Window(newest - _TRIPPED_DAYS, newest))]
         if view.hours is not None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from exporter.analysis.tripwire import Place, Watched, trip
+from exporter.analysis.tripwire import Place, Watched, learn, trip
 from exporter.costs import CostRow, CostTable
 from tests.costs.rows import row
 
@@ -102,3 +102,15 @@ def test_what_is_known_reads_back_as_it_was_written() -> None:
 def test_what_the_tripwire_did_not_write_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not what the tripwire knows"):
         Watched.read(text)
+
+
+def test_a_past_that_is_learned_is_what_a_first_look_would_know() -> None:
+    costs = table(row("2024-09-01", "5", region="r1"), row("2024-09-02", "7", region="r2", account="b"))
+    _, looked = trip(costs, NOBODY)
+    assert learn(costs, NOBODY) == looked
+
+
+def test_what_cost_less_than_the_minimum_is_not_learned() -> None:
+    costs = table(row("2024-09-01", "5", region="r1"), row("2024-09-02", "0.01", region="r2"))
+    known = learn(costs, NOBODY, minimum=Decimal(1))
+    assert {place.name for place in known.places if place.kind == "region"} == {"r1"}
