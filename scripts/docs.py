@@ -24,6 +24,7 @@ import yaml
 from pydantic import BaseModel, TypeAdapter
 
 from exporter import errors, providers
+from exporter.checks import options as checks
 from exporter.cli import cli
 from exporter.config import Duration, MemorySize, Slug, SourceSettings, json_schema
 from exporter.config.values import duration_text
@@ -179,9 +180,43 @@ def command(context: click.Context) -> str:
             f"## {path}",
             *talk,
             fenced("text", usage),
-            table(("option", "means"), [(f"`{cell(names)}`", cell(text)) for names, text in filter(None, options)]),
+            *option_table(options),
             *(f"Examples:\n\n{fenced('sh', each)}" for each in examples),
         ]
+    )
+
+
+def option_table(options: Iterable[tuple[str, str] | None]) -> list[str]:
+    """The options that there are, as a table."""
+    rows = [(f"`{cell(names)}`", cell(text)) for names, text in filter(None, options)]
+    return [table(("option", "means"), rows)] if rows else []
+
+
+def check_plugin() -> str:
+    """Every check of the plugin and its options."""
+    sections = []
+    for name, what in checks.CHECKS.items():
+        sections += [f"## {name}", f"Checks {what}.", *option_table(checks.described(name))]
+    return page(
+        "The check plugin",
+        "exporter/checks/options.py",
+        "`check_cloudspend CHECK [OPTIONS]`, or `cloudspend check`. Exit code 0: OK; 1: WARNING; 2: CRITICAL; 3:"
+        " UNKNOWN, also for a mistake in the options, and for `--help` and `--version`."
+        " [Check with Icinga or Nagios](../how-to/check-with-icinga.md) says what each state means.",
+        "The first line ends with performance data, `'label'=value;warning;critical;minimum;`. Amounts have no unit:"
+        " the currency is in the label.",
+        table(
+            ("range", "alerts where a value is"),
+            [
+                ("`10`", "below 0 or above 10"),
+                ("`10:`", "below 10"),
+                ("`~:10`", "above 10"),
+                ("`10:20`", "below 10 or above 20"),
+                ("`@10:20`", "from 10 to 20, both included"),
+            ],
+        ),
+        "Without a check the options are those of `threshold`, where `--threshold` is another word for `--warning`.",
+        *sections,
     )
 
 
@@ -432,6 +467,7 @@ PAGES: Mapping[str, Callable[[], str]] = MappingProxyType(
     {
         "config.schema.json": schema,
         "docs/reference/alerts.md": alerts,
+        "docs/reference/check.md": check_plugin,
         "docs/reference/cli.md": commands,
         "docs/reference/configuration.md": configuration,
         "docs/reference/metrics.md": metrics,

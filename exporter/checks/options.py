@@ -80,6 +80,17 @@ def parser(check: str, program: str = "check_cloudspend") -> argparse.ArgumentPa
     return found
 
 
+def described(check: str) -> list[tuple[str, str]]:
+    """The options of one mode but for help and version: how each is written, and what it means."""
+    found = []
+    for action in parser(check)._actions:  # noqa: SLF001 (argparse has no other way to ask)
+        if action.dest not in ("help", "version"):
+            value = "|".join(action.choices) if action.choices else action.metavar or action.dest.upper()
+            words = ", ".join(action.option_strings)
+            found.append((words if action.nargs == 0 else f"{words} {value}", action.help or ""))
+    return found
+
+
 def _budget(found: argparse.ArgumentParser) -> None:
     found.add_argument("-n", "--name", action="append", default=[], help="only this budget; may be given again")
     _limits(found, "range of what is used, in percent of the limit; without one, the budget's own thresholds decide")
