@@ -12,7 +12,7 @@ from grafana.names import Scope, metric, total
 from grafana.queries import as_scraped
 from grafana.site import site
 
-CHOSEN: Scope = {"budget": '=~"$budget"'}
+CHOSEN: Scope = {"budget": '=~"$budget"', "currency": '="$currency"'}
 ONE: Scope = {"budget": '="$budget"', "currency": '="$currency"'}
 STATUS = {"on_track": ("on track", p.GREEN), "at_risk": ("at risk", p.ORANGE), "over": ("over", p.RED)}
 USED: p.Steps = ((None, p.GREEN), (0.8, p.YELLOW), (1, p.RED))
@@ -22,8 +22,7 @@ BURN: p.Steps = ((None, p.GREEN), (1.1, p.YELLOW), (1.5, p.RED))
 def dashboard() -> Dashboard:
     """For whoever answers for a budget."""
     made = site("budgets", "cloudspend: budgets", "Limits, what is spent of them, how fast, and what is to come.")
-    made = made.with_variable(v.of_family("budget", "Budget", "cloudspend_budget_info"))
-    made = made.with_variable(v.currency_of("cloudspend_budget_limit"))
+    made = made.with_variable(v.currency_of_budgets()).with_variable(v.budget())
     for title, row in (
         ("Where do budgets stand?", [*counts(), overview(), pace(), elapsed(), thresholds()]),
         ("Budget by budget ($currency)", [course()]),
@@ -78,17 +77,16 @@ def overview() -> Any:
         "Forecast": p.Column(unit=p.MONEY, width=110),
         "Used up": p.Column(unit=p.AGO, width=120),
         "Status": p.Column(words=STATUS, width=80),
-        "Currency": p.Column(width=80),
         "Period": p.Column(width=90),
     }
     return p.listing(
-        "Budgets",
-        "Amounts are in the currency of their row. Settled counts days alone that no longer move. Burn is the pace of"
+        "Budgets ($currency)",
+        "Settled counts days alone that no longer move. Burn is the pace of"
         " the last settled day and the last seven: 1 uses up the limit with the last day of the period. Used up: when"
         " more than the limit is, or is expected to be, spent, where that lies in the period.",
         p.Ask(f"max by (budget, status) ({metric('cloudspend_budget_status', CHOSEN)} == 1)"),
         p.Ask(f"max by (budget, period, owner) ({metric('cloudspend_budget_info', CHOSEN)})"),
-        p.Ask(f"max by (budget, currency) ({metric('cloudspend_budget_limit', CHOSEN)})", "Limit"),
+        p.Ask(of("cloudspend_budget_limit"), "Limit"),
         p.Ask(of("cloudspend_budget_spent"), "Spent"),
         p.Ask(of("cloudspend_budget_spent_settled"), "Settled"),
         p.Ask(f"max by (budget) ({ratio()})", "Used"),
@@ -102,7 +100,6 @@ def overview() -> Any:
             "status": "Status",
             "period": "Period",
             "owner": "Owner",
-            "currency": "Currency",
         },
         columns=columns,
         sort="Used",

@@ -18,7 +18,7 @@ from typing import Any
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from grafana import anomalies, budgets, exporter, overview, service
+from grafana import anomalies, budgets, exporter, overview, page, service
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -46,7 +46,10 @@ def files() -> dict[Path, str]:
     """Every file that is written → its content."""
     boards = {name: built(name) for name in DASHBOARDS}
     folder = ROOT / "grafana" / "dashboards"
-    return {folder / f"{name}.json": json.dumps(made, indent=2, sort_keys=True) + "\n" for name, made in boards.items()}
+    written = {
+        folder / f"{name}.json": json.dumps(made, indent=2, sort_keys=True) + "\n" for name, made in boards.items()
+    }
+    return {**written, ROOT / "docs" / "reference" / "dashboards.md": page.page(boards)}
 
 
 def stale() -> list[Path]:

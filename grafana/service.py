@@ -144,7 +144,7 @@ def shares() -> list[Any]:
         )
         for words, expr, legend in (
             ("service", total(family, PLACE, "service"), "{{service}}"),
-            ("account", with_name(accounts, accounts), "{{name}}"),
+            ("account", with_name(accounts, accounts), "{{name}} {{account}}"),
             ("region", total(family, PLACE, "region"), "{{region}}"),
             ("charge category", total(family, PLACE, "charge_category"), "{{charge_category}}"),
         )

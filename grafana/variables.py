@@ -23,14 +23,18 @@ def data_source() -> DatasourceVariable:
 
 def currency() -> QueryVariable:
     """One at a time: amounts of two currencies are never added. First the one with the most lines."""
-    lines = f"sort_desc(count by (currency) ({BOTH_MONTHS}}}))"
-    made = _asked("currency", "Currency", f"query_result({lines})").regex('/currency="([^"]+)"/')
-    return made.sort(VariableSort.DISABLED)
+    return _commonest("currency", "Currency", f"{BOTH_MONTHS}}}")
 
 
-def currency_of(family: str) -> QueryVariable:
-    """The currencies of another family, one at a time."""
-    return _asked("currency", "Currency", f"label_values({metric(family)}, {known(family, ['currency'])[0]})")
+def currency_of_budgets() -> QueryVariable:
+    """The same of budgets: first the one with the most."""
+    return _commonest("currency", "Currency", metric("cloudspend_budget_limit"))
+
+
+def budget() -> QueryVariable:
+    """Budgets of one currency. All of them are those, not any: how a budget stands is told without its currency."""
+    family = metric("cloudspend_budget_limit", currency='="$currency"')
+    return several(_asked("budget", "Budget", f"label_values({family}, budget)"), any_value=False)
 
 
 def label(name: str, heading: str, *above: str) -> QueryVariable:
@@ -76,9 +80,16 @@ def basis() -> CustomVariable:
     return CustomVariable("basis").label("Cost basis").values(words).current(first).options([first, *others])
 
 
-def several(variable: QueryVariable) -> QueryVariable:
-    """Any number of the values, all at first."""
-    return variable.multi(True).include_all(True).all_value(".*").current(ALL).sort(VariableSort.ALPHABETICAL_ASC)
+def several(variable: QueryVariable, *, any_value: bool = True) -> QueryVariable:
+    """Any number of the values, all at first; all being any that there are."""
+    made = variable.multi(True).include_all(True).current(ALL).sort(VariableSort.ALPHABETICAL_ASC)
+    return made.all_value(".*") if any_value else made
+
+
+def _commonest(name: str, heading: str, selector: str) -> QueryVariable:
+    """The values of a label, that of most series first."""
+    made = _asked(name, heading, f"query_result(sort_desc(count by ({name}) ({selector})))")
+    return made.regex(f'/{name}="([^"]+)"/').sort(VariableSort.DISABLED)
 
 
 def _asked(name: str, heading: str, query: str) -> QueryVariable:

@@ -130,7 +130,7 @@ def defaults(
         if variable["name"] in given:
             chosen[variable["name"]] = given[variable["name"]]
         elif current == ["$__all"]:
-            chosen[variable["name"]] = ".*"
+            chosen[variable["name"]] = variable.get("allValue") or offered
         elif current:
             chosen[variable["name"]] = current
         else:
@@ -146,9 +146,14 @@ def filled(expr: str, chosen: Chosen) -> str:
         if name not in chosen:
             return match[0]  # `$1` of label_replace
         word = chosen[name]
-        return word if isinstance(word, str) else f"({'|'.join(map(re.escape, word))})"
+        return word if isinstance(word, str) else f"({'|'.join(map(_escaped, word))})"
 
     return re.sub(r"\$(?:\{(\w+)\}|(\w+))", value, expr)
+
+
+def _escaped(word: str) -> str:
+    """For a regex within a string of PromQL, as Grafana does it."""
+    return re.sub(r"[\\^$*+?.()|{}\[\]/]", r"\\\\\g<0>", word)
 
 
 def span(name: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,13 @@ budgets:
   - {name: azure, amount: 9000, currency: EUR, provider: azure, owner: platform}
   - {name: web, amount: 300, currency: USD, period: weekly, tags: {team: web}}
 """
+ELSEWHERE = """\
+cloudspend_first_spend_cost{source="demo",provider="aws",kind="region",name="ap-southeast-2",currency="USD"} 3.25
+cloudspend_source_api_charges_total{source="demo",currency="USD"} 0.42
+cloudspend_source_api_units_total{source="demo",unit="bytes"} 10485760
+cloudspend_source_observed_settling_seconds{source="demo"} 172800
+"""
+"""What other bills have and the demo has not on this day, said by hand."""
 Costs = list[Mapping[str, str]]
 
 
@@ -60,9 +68,21 @@ def scraped(folder: Path) -> str:
     url = f"http://{address}"
     with Server([sys.executable, "-m", "exporter", *words], url=url, ready=f"{url}/-/ready", log=log, env=environment):
         until(lambda: log.read_text().count('msg="source polled"') == 2, "both sources are polled")
-        with urlopen(f"{url}/metrics", timeout=30) as response:
-            text: str = response.read().decode()
-            return text
+        said: list[str] = []
+
+        def new() -> bool:
+            with urlopen(f"{url}/metrics", timeout=30) as response:
+                said.append(response.read().decode())
+            polled = _values(said[-1], "cloudspend_source_last_success_timestamp_seconds")
+            made = _values(said[-1], "cloudspend_exporter_snapshot_timestamp_seconds")
+            return min(polled) >= NOW.timestamp() and made[0] >= max(polled)
+
+        until(new, "what was polled is served")
+        return said[-1]
+
+
+def _values(scrape: str, name: str) -> list[float]:
+    return [float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", scrape, re.MULTILINE)]
 
 
 def openmetrics(scrape: str, last: datetime, minutes: int) -> Iterator[str]:
@@ -88,15 +108,18 @@ def fill(folder: Path, *texts: str) -> None:
 
 
 @contextmanager
-def filled(folder: Path, earlier: Sequence[timedelta] = (timedelta(days=1),)) -> Iterator[Estate]:
-    """The estate, polled so much earlier and now; as of now the daemon was scraped for an hour."""
+def filled(folder: Path, earlier: Sequence[timedelta] = (timedelta(days=1),), minutes: int = 65) -> Iterator[Estate]:
+    """The estate, polled so much earlier and now; as of now the daemon was scraped once in each of so many minutes."""
     (folder / "cloudspend.yml").write_text(CONFIG)
     samples: list[str] = []
     for ago in earlier:
         run(folder, "collect", now=NOW - ago)
         newest = max((folder / "data" / "snapshots").glob("[0-9]*[0-9]"))
         samples += openmetrics((newest / "metrics.txt").read_text(), NOW - ago, 5)
-    samples += openmetrics(scraped(folder), NOW, 65)
+    said = scraped(folder)
+    there = [line for line in ELSEWHERE.splitlines() if f"\n{line.partition('{')[0]}{{" in said]
+    assert there == [], "the demo has these by itself"
+    samples += openmetrics(said + ELSEWHERE, NOW, minutes)
     run(folder, "history", "--output", str(folder / "history.om"))
     fill(folder, "\n".join([*samples, "# EOF", ""]), (folder / "history.om").read_text())
     words = ("costs", "--format", "json", "--days", "430")
