@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from benchmarks.outcome import Outcome
 from benchmarks.scale import Scale
-from benchmarks.subjects import clouds, daemon, detection, focus, forecast, rendering, scrape, store
+from benchmarks.subjects import clouds, daemon, dashboards, detection, focus, forecast, rendering, scrape, store
 
 Subject = Callable[[Scale], Iterator[Outcome]]
 
@@ -19,6 +19,7 @@ SUBJECTS: Mapping[str, Subject] = MappingProxyType(
         "store": store.outcomes,
         "daemon": daemon.outcomes,
         "clouds": clouds.outcomes,
+        "dashboards": dashboards.outcomes,
         "detection": detection.outcomes,
         "forecast": forecast.outcomes,
     }
