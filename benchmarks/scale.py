@@ -22,6 +22,8 @@ class Scale:
     store_rows: int = 10_000_000
     heavy_rounds: int = 3
     """For what takes seconds each time."""
+    dashboard_minutes: int = 1440
+    """For how long the demo of the dashboards was scraped, once a minute."""
 
     @classmethod
     def quick(cls, folder: Path) -> Scale:
@@ -35,4 +37,5 @@ class Scale:
             poll_rows=500_000,
             store_rows=1_000_000,
             heavy_rounds=2,
+            dashboard_minutes=120,
         )
