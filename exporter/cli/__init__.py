@@ -10,6 +10,7 @@ import sys
 import click
 
 from exporter import __version__, log
+from exporter.cli.alerts import alerts
 from exporter.cli.anomalies import anomalies
 from exporter.cli.backtest import backtest
 from exporter.cli.budgets import budget, budgets
@@ -47,6 +48,7 @@ for command in (
     collect,
     costs,
     anomalies,
+    alerts,
     forecast,
     backtest,
     history,

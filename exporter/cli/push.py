@@ -219,7 +219,7 @@ def _gateway(url: str, job: str, grouping: tuple[str, ...], access: dict[str, An
         raise click.UsageError("--key-file goes with --cert-file")
     if bool(access["user"]) != bool(access["password_file"]):
         raise click.UsageError("--user and --password-file go together")
-    password = _password(access["password_file"])
+    password = password_of(access["password_file"])
     try:
         gateway = pushing.Pushgateway(
             url,
@@ -240,7 +240,7 @@ def _gateway(url: str, job: str, grouping: tuple[str, ...], access: dict[str, An
     return _Target(gateway.url, gateway.put, gateway.delete)
 
 
-def _password(path: Path | None) -> str:
+def password_of(path: Path | None) -> str:
     """What a file holds, its last line end aside; the log masks it from now on."""
     if path is None:
         return ""
