@@ -40,13 +40,16 @@ class House:
     folder: Path
 
     @classmethod
-    def built(cls, folder: Path, series: int | None = None, bill: Bill | None = None) -> House:
-        """A bill polled once, for real; and where `series` is given, a snapshot of so many published over its own."""
+    def built(cls, folder: Path, series: int | None = None, bill: Bill | None = None, more: str = "") -> House:
+        """A bill polled once, for real; and where `series` is given, a snapshot of so many published over its own.
+
+        `more` is put behind the configuration.
+        """
         folder.mkdir()
         house = cls(folder)
         small = Bill(1000, first=datetime(2026, 9, 1, tzinfo=UTC).date(), days=49, accounts=3)
         path = (bill or small).write(folder / "bill.parquet")
-        house.config.write_text(_CONFIG.format(folder=folder, source=SOURCE, bill=path))
+        house.config.write_text(_CONFIG.format(folder=folder, source=SOURCE, bill=path) + more)
         command = [sys.executable, "-m", "exporter", "collect", "--config", str(house.config)]
         environment = {**os.environ, **_clock()}
         polled = subprocess.run(command, cwd=process.ROOT, env=environment, stderr=subprocess.PIPE, check=False)
