@@ -228,6 +228,7 @@ class State(Spending, Outbox):
         with self._writing():
             for table in ("sources", "counters", "shown", "pages", "vintages", "answers", "paces", "backfills"):
                 self._db.execute(f"DELETE FROM {table} WHERE source = ?", (source,))
+            self._db.execute("DELETE FROM memory WHERE kind = 'anomalies' AND name = ?", (source,))
 
     def check(self) -> list[str]:
         """What SQLite finds wrong with the file, a sentence each."""
