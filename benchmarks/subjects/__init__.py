@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from benchmarks.outcome import Outcome
 from benchmarks.scale import Scale
-from benchmarks.subjects import clouds, daemon, dashboards, detection, focus, forecast, rendering, scrape, store
+from benchmarks.subjects import check, clouds, daemon, dashboards, detection, focus, forecast, rendering, scrape, store
 
 Subject = Callable[[Scale], Iterator[Outcome]]
 
@@ -18,6 +18,7 @@ SUBJECTS: Mapping[str, Subject] = MappingProxyType(
         "focus": focus.outcomes,
         "store": store.outcomes,
         "daemon": daemon.outcomes,
+        "check": check.outcomes,
         "clouds": clouds.outcomes,
         "dashboards": dashboards.outcomes,
         "detection": detection.outcomes,
