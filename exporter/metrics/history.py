@@ -202,11 +202,11 @@ def _costs(charges: CostTable, view: View) -> tuple[str, Mapping[str, object]]:
     select, parameters = charges.sql()
     names = ", ".join(f"{dimension(name)} AS {name}" for name in _LINE)
     billed, asked = Cost.BILLED.column, view.basis.column
-    columns = dict.fromkeys((billed, asked))
-    sums = ", ".join(f"sum({column})::{SQL_TYPE} AS {column}" for column in columns)
+    amounts = dict.fromkeys((billed, asked))
+    sums = ", ".join(f"sum({amount})::{SQL_TYPE} AS {amount}" for amount in amounts)
     each = (
         f"SELECT {_KEYS}, day, {sums}"
-        f" FROM (SELECT {names}, ChargePeriodStart::DATE AS day, {', '.join(columns)} FROM ({select})) GROUP BY ALL"
+        f" FROM (SELECT {names}, ChargePeriodStart::DATE AS day, {', '.join(amounts)} FROM ({select})) GROUP BY ALL"
     )
     known = asked
     if view.unknown:

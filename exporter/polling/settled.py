@@ -12,17 +12,17 @@ from datetime import date
 from typing import NamedTuple
 
 from exporter.analysis.basis import unknown
-from exporter.analysis.reach import reach
 from exporter.clock import Clock
 from exporter.config.remote_write import RemoteWriteSettings
-from exporter.costs import Cost, CostTable
+from exporter.costs import Cost
 from exporter.errors import NotifyError, StoreError
 from exporter.metrics.history import SPEC, Record, Series, View
 from exporter.metrics.remote_write import Dropped, Rest, Sender, TooOld, requests_of
-from exporter.periods import ALWAYS, Month, day_of
+from exporter.periods import Month, day_of
+from exporter.polling.reaching import reached
 from exporter.polling.sources import Paths, Source
 from exporter.store.lake import Lake
-from exporter.store.state import SourceState, State
+from exporter.store.state import State
 
 _log = logging.getLogger(__name__)
 _DAY = 86400
@@ -66,10 +66,10 @@ def update(sources: Sequence[Source], paths: Paths, state: State, clock: Clock, 
         remembered = states.get(source.name)
         if remembered is None or remembered.last_success is None or remembered.stored_as is None:
             continue
-        days = lake.read(ALWAYS, sources=[source.name])
-        until = _settled(source, days, remembered, lake, clock)
-        if until is None:
+        days, reach = reached(source, remembered, lake, clock.now())
+        if reach is None or reach.settled is None:
             continue
+        until = day_of(reach.settled)
         view = View(basis, unknown(days, basis), state.shown(source.name))
         versions = lake.versions(source.name)
         for month in sorted({*versions, *kept.months(source.name)}):
@@ -82,17 +82,6 @@ def update(sources: Sequence[Source], paths: Paths, state: State, clock: Clock, 
                 marks.made_of[key] = made_of
         kept.keep(marks)
     return said
-
-
-def _settled(source: Source, days: CostTable, remembered: SourceState, lake: Lake, clock: Clock) -> date | None:
-    """The first day of a source that has not settled; None where none has."""
-    now = clock.now()
-    # An API that answered for a day without charges has said that there are none; a file has said nothing of it.
-    answered = lake.coverage(source.name) if source.spec.history is not None else None
-    until = answered.end if answered else None
-    read = remembered.last_success or now
-    reached = reach(days, now, read, source.settles_after, remembered.estimated, until, remembered.open_months)
-    return day_of(reached.settled) if reached and reached.settled else None
 
 
 def _fingerprint(version: str, end: date, view: View) -> str:
