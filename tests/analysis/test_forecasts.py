@@ -122,6 +122,41 @@ def test_a_series_that_is_off_on_most_days_keeps_its_weekdays() -> None:
     assert forecast(charges, days(84), 7).mean[0] == pytest.approx([0, 0, 70, 0, 0, 0, 0], abs=0.5)
 
 
+def test_what_was_on_once_is_not_expected_again_and_what_has_just_begun_goes_on_for_a_while() -> None:
+    charges = np.zeros((3, 84))
+    charges[:, 20] = 0.001  # it was born, and slept
+    charges[0, 50:60] = 40
+    charges[1, 76:] = 40
+    charges[2, 83:] = 40
+    mean = forecast(charges, days(84), 20).mean
+    assert mean[0].sum() == pytest.approx(0, abs=0.1)
+    assert 40 > mean[1, 0] > mean[1, 10] > mean[1, 19] > 5
+    assert mean[2].sum() < mean[1].sum() / 2
+
+
+def test_a_busy_last_day_that_was_often_the_last_weekday_is_the_last_day() -> None:
+    dates = days(90, date(2025, 10, 8))
+    charges = noisy(90, spread=1) + np.array([60.0 if (each + DAY).day == 1 else 0.0 for each in dates])
+    outlook = ahead(charges, dates, 30)
+    costs = {outlook.first + timedelta(n): cost for n, cost in enumerate(outlook.mean[0])}
+    assert costs[date(2026, 1, 31)] > 150  # a Saturday
+    assert costs[date(2026, 1, 30)] < 110
+
+
+def test_a_busy_day_is_the_same_share_of_a_weekend_as_of_a_weekday() -> None:
+    dates = days(124, date(2025, 10, 29))
+    week = np.array([100.0 if each.weekday() < 5 else 40.0 for each in dates])
+    charges = (week * np.where([(each + DAY).day == 1 for each in dates], 2.0, 1.0))[None, :120]
+    outlook = ahead(charges + noisy(120, 0, 0.2), dates[:120], 4)
+    assert dates[119] == date(2026, 2, 25)
+    assert outlook.mean[0, 2] == pytest.approx(80, rel=0.05)  # Saturday 28 February
+
+
+def test_growth_that_has_ended_is_not_expected_to_go_on() -> None:
+    charges = np.concatenate([np.linspace(200, 150, 84), np.full(84, 150.0)])[None] + noisy(168, 0, 0.5)
+    assert ahead(charges, days(168), 30).growth[0] == pytest.approx(0, abs=0.0002)
+
+
 @given(worlds, st.integers(1, 40), st.floats(0.05, 0.99))
 @settings(deadline=None, max_examples=60)
 def test_every_interval_holds_the_forecast(charges: Array, horizon: int, level: float) -> None:
@@ -152,6 +187,17 @@ def test_a_series_twice_as_dear_has_a_forecast_twice_as_dear(charges: Array, hor
     one, many = forecast(charges, dates, horizon), forecast(charges * 2.0**power, dates, horizon)
     for mine, its in zip(one, many, strict=True):
         assert its == pytest.approx(mine * 2.0**power, rel=1e-6, abs=1e-6 * charges.max() * 2.0**power)
+
+
+@given(worlds, st.integers(1, 31), st.floats(1, 1000))
+@settings(deadline=None, max_examples=20)
+def test_nothing_is_known_of_the_days_that_follow(charges: Array, horizon: int, later: float) -> None:
+    dates = days(charges.shape[1])
+    longer = np.hstack([charges, np.full((len(charges), 31), later)])
+    one = forecast(charges, dates, horizon)
+    other = forecast(longer[:, : charges.shape[1]], dates, horizon)
+    for mine, its in zip(one, other, strict=True):
+        assert its == pytest.approx(mine)
 
 
 def test_the_forecast_of_a_series_does_not_depend_on_its_neighbours() -> None:

@@ -11,8 +11,9 @@ from datetime import date
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
-from exporter.analysis.forecasts.profile import Array
+from exporter.analysis.forecasts.profile import TINY, Array
 from exporter.periods import DAY, Month
 
 EDGE = 4
@@ -26,44 +27,82 @@ _ODD, _ODD_SHARE = 2.5, 0.10
 """So many spreads, and this share of the level, beyond a plain day: in two months, or …"""
 _ODD_ONCE, _SHARE_ONCE = 6.0, 0.5
 """… so far where only one month is known, and then half of it is expected."""
+_STEADIER = 0.7
+"""Shares must be so much closer to each other than amounts to be what is repeated."""
 CYCLE = 31
 """Every position in a month comes within so many days."""
 
 
-def monthly(charges: Array, plain: Array, spread: Array, weekdays: Array, first: date) -> tuple[Array, Array]:
+def monthly(
+    charges: Array, plain: Array, spread: Array, weekdays: Array, after: Array, first: date
+) -> tuple[Array, Array]:
     """What the `CYCLE` days from `first` cost beyond plain days, and the past without such charges.
 
-    `charges`, `plain`: days × series before `first`; the answers are CYCLE × series and days × series.
+    `charges`, `plain`: days × series before `first`; `after`: the plain days from it on, CYCLE × series, as is the
+    first answer; the second is days × series.
     """
     days, series = charges.shape
     beyond = charges - plain
     size = np.maximum(plain[-28:].mean(axis=0), 0)
+    looks = [
+        (ahead, list(columns), *_odd(beyond, spread, weekdays, size, list(columns)))
+        for ahead in range(CYCLE)
+        for columns in counterparts(first + ahead * DAY, first - days * DAY, first)
+    ]
+    # A day that one place explains in every month says nothing for another that explains some: the last of the month
+    # is often its last weekday, too.
+    taken = np.zeros((days, series), bool)
+    for _, columns, up, down in looks:
+        taken[columns] |= (up & up.all(axis=0)) | (down & down.all(axis=0)) if len(columns) > 1 else False
     expected, rest = np.zeros((CYCLE, series)), charges.copy()
-    for ahead in range(CYCLE):
-        for columns in counterparts(first + ahead * DAY, first - days * DAY, first):
-            above = beyond[list(columns)]
-            factors = np.maximum(weekdays[[column % 7 for column in columns]], 0.2)
-            fee, part = _fee(above, above / (spread * factors), size)
-            stronger = np.abs(fee) > np.abs(expected[ahead])
-            expected[ahead] = np.where(stronger, fee, expected[ahead])
-            for column, belongs in zip(columns, part, strict=True):
-                rest[column] = np.where(belongs, plain[column], rest[column])
+    for ahead, columns, up, down in looks:
+        fee, part = _fee(beyond[columns], plain[columns], after[ahead], up, down, taken[columns])
+        stronger = np.abs(fee) > np.abs(expected[ahead])
+        expected[ahead] = np.where(stronger, fee, expected[ahead])
+        rest[columns] = np.where(part, plain[columns], rest[columns])
     return expected, rest
 
 
-def _fee(above: Array, off: Array, size: Array) -> tuple[Array, Array]:
-    """What is expected of a position, and which of its counterparts (months × series) it shows in."""
+def _odd(
+    beyond: Array, spread: Array, weekdays: Array, size: Array, columns: list[int]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which of these days (days × series) were far above a plain one, and which far below."""
+    above = beyond[columns]
+    off = above / (spread * np.maximum(weekdays[[column % 7 for column in columns]], 0.2))
+    least, share = (_ODD, _ODD_SHARE) if len(columns) > 1 else (_ODD_ONCE, _SHARE_ONCE)
+    return (off > least) & (above > share * size), (off < -least) & (-above > share * size)
+
+
+def _fee(
+    above: Array,
+    plain: Array,
+    after: Array,
+    up: NDArray[np.bool_],
+    down: NDArray[np.bool_],
+    taken: NDArray[np.bool_],
+) -> tuple[Array, NDArray[np.bool_]]:
+    """What is expected of a place, and which of its days (months × series) it shows in."""
     if len(above) == 1:
-        once = (np.abs(off[0]) > _ODD_ONCE) & (np.abs(above[0]) > _SHARE_ONCE * size)
-        return np.where(once, 0.5 * above[0], 0.0), once[None]
-    fee, part = np.zeros(len(size)), np.zeros(above.shape, bool)
-    for side in (1, -1):
-        odd = (side * off > _ODD) & (side * above > _ODD_SHARE * size)
-        often = odd.sum(axis=0) >= 2
-        mean = np.where(odd, above, 0).sum(axis=0) / np.maximum(odd.sum(axis=0), 1)
-        fee = np.where(often, mean, fee)
-        part |= odd & often
+        once = up | down
+        return np.where(once[0], 0.5 * above[0], 0.0), once
+    fee, part = np.zeros(len(after)), np.zeros(above.shape, bool)
+    shares = above / np.maximum(plain, TINY)
+    for odd in (up, down):
+        mine = np.where(odd.all(axis=0), odd, odd & ~taken)
+        often = mine.sum(axis=0) >= 2
+        # A fee is the same amount each month; a busy day is the same share of a plain one, weekend or not.
+        (amount, its), (share, apart) = _mean(above, mine), _mean(shares, mine)
+        fee = np.where(often, np.where(apart < _STEADIER * its, share * after, amount), fee)
+        part |= mine & often
     return fee, part
+
+
+def _mean(values: Array, chosen: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """The mean of the values chosen, and how far they lie around it, as a share of it."""
+    count = np.maximum(chosen.sum(axis=0), 1)
+    mean = np.where(chosen, values, 0).sum(axis=0) / count
+    spread = np.sqrt(np.where(chosen, (values - mean) ** 2, 0).sum(axis=0) / count)
+    return mean, spread / np.maximum(np.abs(mean), TINY)
 
 
 @cache

@@ -33,6 +33,7 @@ _ABRUPT = 0.6
 _GROWTH_ERROR = 0.0002
 _GROWTH_MOST = 0.01
 """Of growth a day, as a share of the level: a series that doubles in ten weeks is not expected to go on faster."""
+_RECENT_WEEKS = 10
 _GAINS = (0.06, 0.12, 0.25, 0.5, 0.8)
 """How far each of five levels follows a new day. Which one is right shows by how well it did before."""
 _JUMP = 4.0
@@ -47,6 +48,10 @@ FADE = 0.985
 _SPARSE = 0.35
 """A series with more days of nothing than this has no level, only so much a weekday."""
 _SPARSE_DAYS = 84
+_ON = 0.1
+"""A day that costs so much of the dearest is one on which a sparse series is on."""
+_LASTS_ERROR = 0.15
+_LASTS_MOST = 0.97
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +69,28 @@ class Profile:
     level: Array
     """Days × series: the level as it was known after each day, in the money of that day."""
     sparse: NDArray[np.bool_]
+    off: Array
+    """Days × series: how far a sparse series was from its plain days around each day, in money; else 0."""
+    lasts: Array
+    """Of that, the share that is still so a day later;"""
+    age: Array
+    """days × series: of one that was never on before, the days that it has been on; else 0. What has been on for so
+    many days is still on after as many more in one case of two."""
 
     def ahead(self, horizon: int) -> Array:
         """Horizon × series: the plain days that follow."""
         faded = np.cumsum(FADE ** np.arange(horizon))
-        return np.asarray(self.flat(horizon) * (1 + self.growth * faded[:, None]))
+        return np.asarray(self.flat(horizon) * (1 + self.growth * faded[:, None]) + self.carried(-1, horizon))
 
     def flat(self, horizon: int) -> Array:
         """The same without growth."""
         return np.asarray(self.level[-1] * self.weekdays[np.arange(horizon) % WEEK])
+
+    def carried(self, day: int, horizon: int) -> Array:
+        """Horizon × series: what of a day's state of a sparse series is left on each of the days after it."""
+        days = np.arange(1, horizon + 1)[:, None]
+        age = self.age[day]
+        return np.asarray(self.off[day] * np.where(age > 0, age / (age + days), self.lasts**days))
 
 
 def learn(charges: Array) -> Profile:
@@ -84,7 +102,9 @@ def learn(charges: Array) -> Profile:
     today = _to_today(plain, spread, growth)
     growth = _growth(usual_weekly(plain * today))
     level = _levels(plain * today, usual * today, spread * today[-1], growth) / today
-    profile = Profile(weekdays, growth, spread, usual * _tiled(weekdays, len(charges)), level, _is_sparse(charges))
+    profile = Profile(
+        weekdays, growth, spread, usual * _tiled(weekdays, len(charges)), level, _is_sparse(charges), *_settled(charges)
+    )
     return _with_sparse(profile, charges) if profile.sparse.any() else profile
 
 
@@ -148,6 +168,15 @@ def _around(charges: Array, factors: Array) -> tuple[Array, Array]:
 
 
 def _growth(weekly: Array) -> Array:
+    """Growth a day as a share of the level, as far as all weeks and the last ten agree about it: else none is sure."""
+    whole = _slope(weekly)
+    if len(weekly) <= _RECENT_WEEKS:
+        return whole
+    recent = _slope(weekly[-_RECENT_WEEKS:])
+    return np.asarray(np.where(whole * recent > 0, np.sign(whole) * np.minimum(np.abs(whole), np.abs(recent)), 0.0))
+
+
+def _slope(weekly: Array) -> Array:
     """Growth a day as a share of the level: Theil and Sen's median of slopes; none where its error explains it."""
     weeks, series = weekly.shape
     if weeks < 3:
@@ -236,8 +265,16 @@ def _is_sparse(charges: Array) -> NDArray[np.bool_]:
     return np.asarray((np.abs(charges) <= TINY).mean(axis=0) > _SPARSE)
 
 
+def _settled(charges: Array) -> tuple[Array, Array, Array]:
+    return np.zeros_like(charges), np.zeros(charges.shape[1]), np.zeros_like(charges)
+
+
 def _with_sparse(profile: Profile, charges: Array) -> Profile:
-    """Sparse series as so much money a weekday, as far as the weeks agree that weekdays differ."""
+    """Sparse series as so much money a weekday, as far as the weeks agree that weekdays differ.
+
+    What has been on, or off, for days goes on so for a while: as long as it used to. What was on once is not expected
+    again.
+    """
     rows = np.flatnonzero(profile.sparse)
     recent = charges[-_SPARSE_DAYS:, rows]
     recent = np.clip(recent, np.minimum(np.quantile(recent, 0.02, axis=0), 0), np.quantile(recent, 0.98, axis=0))
@@ -246,9 +283,41 @@ def _with_sparse(profile: Profile, charges: Array) -> Profile:
     noise = blocks.var(axis=0).mean(axis=0) / len(blocks)
     trust = np.clip(1 - noise / np.maximum(((means - mean) ** 2).mean(axis=0), 1e-12), 0, 1)
     weekdays, level, growth = profile.weekdays.copy(), profile.level.copy(), profile.growth.copy()
-    weekdays[:, rows] = mean + trust * (means - mean)
+    plain = mean + trust * (means - mean)
+    weekdays[:, rows] = plain * _again(recent)
     level[:, rows] = 1.0
     growth[rows] = 0.0
-    usual = profile.usual.copy()
+    usual, off, lasts, age = profile.usual.copy(), profile.off.copy(), profile.lasts.copy(), profile.age.copy()
     usual[:, rows] = _tiled(weekdays[:, rows], len(charges))
-    return Profile(weekdays, growth, profile.spread, usual, level, profile.sparse)
+    lasts[rows] = _lasting(recent - _tiled(plain, len(recent)))
+    now, age[:, rows] = _runs(charges[:, rows])
+    off[:, rows] = now - usual[:, rows]
+    return Profile(weekdays, growth, profile.spread, usual, level, profile.sparse, off, lasts, age)
+
+
+def _again(charges: Array) -> Array:
+    """How sure it is that a sparse series is on again: it was on so many times, with days of nothing between."""
+    on = charges > _ON * charges.max(axis=0)
+    runs = (on[1:] & ~on[:-1]).sum(axis=0) + on[0]
+    return np.asarray(np.where(runs > 0, 1 - 1 / np.maximum(runs, 1) ** 2, 0.0))
+
+
+def _lasting(off: Array) -> Array:
+    """How much of a day's distance from a plain day is left on the next: none where chance explains it."""
+    squares = (off**2).sum(axis=0)
+    share = (off[1:] * off[:-1]).sum(axis=0) / np.maximum(squares, TINY)
+    share = np.clip(share, 0, _LASTS_MOST)
+    return np.asarray(share**3 / (share**2 + _LASTS_ERROR**2))
+
+
+def _runs(charges: Array) -> tuple[Array, Array]:
+    """Days × series: what a series costs in its run of days, 0 where it is off; and its first run's age."""
+    on = charges > _ON * charges.max(axis=0)
+    cost, age = np.zeros_like(charges), np.zeros_like(charges)
+    run, length, known = np.zeros(charges.shape[1]), np.zeros(charges.shape[1]), np.zeros(charges.shape[1])
+    for day, today in enumerate(charges):
+        known += on[day] & (length == 0)
+        length = np.where(on[day], length + 1, 0)
+        run = np.where(on[day], run + (today - run) / np.clip(length, 1, WEEK), 0)
+        cost[day], age[day] = run, np.where(known == 1, length, 0)
+    return cost, age

@@ -45,7 +45,7 @@ def seasonal(charges: Array, first: date, horizon: int) -> Answer:
     days = len(charges) // WEEK * WEEK
     charges = charges[len(charges) - days :][-WEEK * WEEKS :]
     profile = learn(charges)
-    expected, rest = monthly(charges, profile.usual, profile.spread, profile.weekdays, first)
+    expected, rest = monthly(charges, profile.usual, profile.spread, profile.weekdays, profile.ahead(CYCLE), first)
     expected[:, profile.sparse] = 0
     rest[:, profile.sparse] = charges[:, profile.sparse]
     mean = profile.ahead(horizon) + repeated(expected, first, horizon)
@@ -66,6 +66,7 @@ def _past(profile: Profile, rest: Array, expected: Array, mean: Array) -> tuple[
         weekdays = profile.weekdays[(origin + np.arange(reach)) % WEEK]
         came[row] = rest[origin : origin + reach].sum(axis=0)
         missed[row] = came[row] - profile.level[origin - 1] * (faded * weekdays).sum(axis=0)
+        missed[row] -= profile.carried(origin - 1, reach).sum(axis=0)
     share = np.abs(missed) / np.maximum(np.abs(came), 1e-9)
     error = np.median(share, axis=0) if len(share) else np.full(rest.shape[1], np.nan)
     found = mistakes(missed, origins, reach, noise, mean.sum(axis=0) / longer)
