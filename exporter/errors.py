@@ -163,7 +163,7 @@ class Refused(NotifyError):
 
 
 class Rejected(NotifyError):
-    """The channel does not take this one message, and never will. It is put aside; the next one is sent."""
+    """The channel does not take this one message, now or later. It is put aside; the next one is sent."""
 
     reason = "rejected"
 

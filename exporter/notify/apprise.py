@@ -45,7 +45,9 @@ class Apprise:
             except ImportError:
                 raise Refused("Apprise is not installed", hint="pip install 'cloudspend[apprise]'") from None
             service = apprise.Apprise()
-            if not service.add(self._settings.url.get_secret_value()):
+            with _Heard():  # it logs an address that it does not understand
+                known = service.add(self._settings.url.get_secret_value())
+            if not known:
                 hint = "write it as https://github.com/caronc/apprise/wiki has it"
                 raise Refused("Apprise does not understand the url", hint=hint)
             self._service = service

@@ -152,10 +152,9 @@ class Double:
                 self.taken.append(request)
         sent = answer.body.encode()
         try:
-            handler.send_response(answer.status)
-            handler.send_header("Content-Type", answer.type)
-            handler.send_header("Content-Length", str(len(sent)))
-            for name, value in answer.headers.items():
+            handler.send_response_only(answer.status)
+            headers = {"Date": formatdate(usegmt=True), "Content-Type": answer.type, "Content-Length": str(len(sent))}
+            for name, value in (headers | dict(answer.headers)).items():
                 handler.send_header(name, value)
             handler.end_headers()
             handler.wfile.write(sent)
