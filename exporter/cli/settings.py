@@ -47,6 +47,10 @@ store: {path: ./cloudspend-demo}
 sources:
   - {name: demo, provider: demo, tags: [team, env]}
   - {name: focus-sample, provider: demo_focus, hours: true}
+budgets:
+  - {name: aws, amount: 26000, currency: USD, provider: aws, owner: platform}
+  - {name: google-cloud, amount: 8000, currency: USD, provider: gcp}
+  - {name: development, amount: 500, currency: USD, account: "444455556666", thresholds: [50%, {at: 100%, severity: critical}]}
 """
 
 
