@@ -65,7 +65,7 @@ def remembered(state: State) -> dict[str, Remembered]:
     for name, body in state.remembered(KIND).items():
         try:
             found[name] = Remembered.read(body)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, ArithmeticError) as error:
             _log.warning("ended periods cannot be read", extra={"fields": {"budget": name, "error": error}})
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, timedelta
@@ -364,3 +365,41 @@ def test_an_amount_that_is_none_is_refused() -> None:
             monthly(amount)
     with pytest.raises(ValueError, match="not a share"):
         Threshold(D(0))
+
+
+def test_history_that_is_read_after_the_first_look_is_taken_up() -> None:
+    late = stand(adjusting(), steady("2024-03-10", "2024-03-15"), "2024-03-16")
+    assert late.of("b").history == ()
+    rows = steady("2023-12-01", "2024-03-15")
+    found = stand(adjusting(), rows, "2024-03-16", previous=late.remembered)
+    assert [(each.period_id, each.spent, each.reconstructed) for each in found.of("b").history] == [
+        ("monthly/2023-12-01", D(310), True),
+        ("monthly/2024-01-01", D(310), True),
+        ("monthly/2024-02-01", D(290), True),
+    ]
+    # The first time, a limit moves as soon as enough periods are known; then it stays until the period ends.
+    assert found.of("b").limit == D("333.67")
+    assert stand(adjusting(), rows, "2024-03-17", previous=found.remembered).of("b").limit == D("333.67")
+
+
+def test_periods_of_another_length_are_forgotten_with_it() -> None:
+    rows = steady("2024-01-01", "2024-03-15")
+    before = stand(monthly(), rows, "2024-03-16").remembered
+    weekly = monthly("70", recurrence=Recurrence(Cycle.WEEKLY))
+    found = one(weekly, rows, "2024-03-16", previous=before)
+    assert {each.period_id.partition("/")[0] for each in found.history} == {"weekly"}
+    assert {each.spent for each in found.history} == {D(70)}
+
+
+@given(charges, st.sampled_from(list(Cycle)), st.integers(40, 90))
+@settings(deadline=None, max_examples=25)
+def test_periods_of_history_lie_side_by_side_up_to_the_open_one(rows: list[CostRow], cycle: Cycle, today: int) -> None:
+    day = date(2024, 1, 1) + timedelta(today)
+    budget = monthly("100", recurrence=Recurrence(cycle, date(2024, 1, 17)))
+    table = CostTable.of([*steady("2023-12-01", "2024-01-01"), *rows])
+    first = evaluate([budget], table, day, {SOURCE: day})
+    later = evaluate([budget], table, day + 20 * DAY, {SOURCE: day + 20 * DAY}, first.remembered)
+    for standing in (first.of("b"), later.of("b")):
+        edges = [(each.first, each.until) for each in standing.history]
+        assert all(until == begin for (_, until), (begin, _) in itertools.pairwise(edges))
+        assert not edges or edges[-1][1] == standing.period.start.date()

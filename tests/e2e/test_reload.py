@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -210,3 +211,30 @@ def test_a_worker_that_cannot_be_started_is_counted_and_tried_again(tmp_path: Pa
         until(lambda: 'cloudspend_source_polls_total{source="a"} 2' in metrics(), "the source is polled again")
         assert server.log.read_text().count("a worker cannot be started") == 1
         assert "workers can be started again" in server.log.read_text()
+
+
+def test_a_budget_written_by_a_command_is_taken_up_and_a_bad_file_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "budgets.d").mkdir()
+    config = configure(tmp_path, {"name": "demo", "provider": "demo"}, budgets="./budgets.d")
+
+    def budgets(*words: str) -> None:
+        command = [sys.executable, "-m", "exporter", "budgets", words[0], "--config", str(config), *words[1:]]
+        subprocess.run(command, check=True, capture_output=True)
+
+    with Daemon(config, ready="/-/ready") as daemon:
+        until(lambda: daemon.value("cloudspend_up", source="demo") == 1, "the demo is polled")
+        budgets("create", "--name", "aws", "--amount", "9000", "--provider", "aws")
+        until(lambda: daemon.value("cloudspend_budget_limit", budget="aws") == 9000, "the budget is shown")
+        budgets("update", "aws", "--amount", "9500")
+        until(lambda: daemon.value("cloudspend_budget_limit", budget="aws") == 9500, "its new amount is shown")
+        polls = daemon.value(POLLS, source="demo")
+        bad = tmp_path / "budgets.d" / "bad.yml"
+        bad.write_text("name: bad\namount: ten\n")
+        until(lambda: daemon.value(SUCCESSFUL) == 0, "the bad file is refused")
+        assert daemon.value("cloudspend_budget_limit", budget="aws") == 9500
+        bad.unlink()
+        until(lambda: daemon.value(SUCCESSFUL) == 1, "without it all is well again")
+        budgets("delete", "aws")
+        until(lambda: not daemon.values("cloudspend_budget_limit"), "the deleted budget is gone")
+        assert daemon.value(POLLS, source="demo") == polls == 1
+    assert daemon.log.read_text().count("'ten' is not an amount") == 1

@@ -106,36 +106,48 @@ def closed_periods(
     `edge`: the first day that has not settled.
     """
     current = day_of(budget.period_of(today).start)
-    known = {each.period_id: each for each in before.closed if each.until <= current} if before else {}
-    begin = since
-    if before:
-        begin = min((each.first for each in before.closed if not each.final), default=before.first)
+    known = {each.period_id: each for each in before.closed if _ended(each, budget, current)} if before else {}
+    # What was first looked at before its history was read has older periods now than it remembers.
+    first = min((each.first for each in known.values()), default=before.first if before else current)
+    open_ended = [each.first for each in known.values() if not each.final]
+    begin = min([since, *open_ended, *([before.first] if before else [])])
     found = dict(known)
     for period in budget.recurrence.between(begin, current) if begin < current else ():
         name = budget.period_id(period)
         old = known.get(name)
         unknown = period.start < midnight(since)
+        reconstructed = old.reconstructed if old else before is None or day_of(period.end) <= first
         # Of a period that is remembered, or that nobody looked at, charges that are kept no more say nothing.
-        if (old and (old.final or unknown)) or (before is None and unknown):
+        if (old and (old.final or unknown)) or (reconstructed and unknown):
             continue
-        limit = old.limit if old else before.limit if before else budget.amount
+        limit = old.limit if old else before.limit if before and not reconstructed else budget.amount
         settled = midnight(edge) >= period.end
         final = settled and midnight(today) >= period.end + CLOSES_AFTER
-        first, until = day_of(period.start), day_of(period.end)
-        reconstructed = old.reconstructed if old else before is None
-        found[name] = Closed(name, first, until, limit, spent(period), settled, final, reconstructed)
+        found[name] = Closed(
+            name, day_of(period.start), day_of(period.end), limit, spent(period), settled, final, reconstructed
+        )
     return tuple(sorted(found.values(), key=lambda each: (each.until, each.first)))[-KEPT:]
+
+
+def _ended(closed: Closed, budget: Budget, current: date) -> bool:
+    """Whether a remembered period has ended, and is one of the budget as it is now: it may have had others."""
+    period = budget.period_of(closed.first)
+    same = budget.period_id(period) == closed.period_id and day_of(period.start) == closed.first
+    return same and day_of(period.end) == closed.until <= current
 
 
 def limit_of(
     budget: Budget, period_id: str, closed: Sequence[Closed], before: Remembered | None
 ) -> tuple[Decimal, str]:
-    """The limit of the open period, and why it is not the configured amount (empty where it is)."""
+    """The limit of the open period, and why it is not the configured amount (empty where it is).
+
+    It stays within a period; only the first time it moves as soon as enough periods are known.
+    """
     rule = budget.adjustment
     if rule is None:
         return budget.amount, ""
     same = before is not None and before.amount == budget.amount
-    if before and same and before.period_id == period_id:
+    if before and same and before.period_id == period_id and before.reason:
         return before.limit, before.reason
     seen = [each for each in closed if each.settled][-rule.periods :]
     if len(seen) < rule.periods:

@@ -19,8 +19,7 @@ from exporter.costs.money import ZERO, add
 from exporter.periods import DAY, Month, Window, day_of
 
 LOOK_BACK = timedelta(days=400)
-"""So much of the past is read where nothing is remembered: a year's periods, and what a forecast learns from."""
-_FORECAST = timedelta(days=190)
+"""So much of the past is read: a year's periods, and what a forecast learns from."""
 _WEEK = 7
 _STEP = Decimal("0.000001")
 """Forecasts are no exact money: they are rounded to six places, half even."""
@@ -145,10 +144,8 @@ def evaluate(
 
 def _since(budget: Budget, today: date, before: Remembered | None) -> date:
     """From when charges are needed."""
-    needed = [day_of(budget.period_of(today).start), today - _FORECAST]
-    if before is None:
-        needed.append(day_of(budget.period_of(today - LOOK_BACK).start))
-    else:
+    needed = [day_of(budget.period_of(today).start), day_of(budget.period_of(today - LOOK_BACK).start)]
+    if before is not None:
         needed += [before.first, *(each.first for each in before.closed if not each.final)]
     return min(needed)
 

@@ -28,14 +28,10 @@ def made(fields: Mapping[str, Any]) -> str:
 def changed(text: str, place: Place, change: Change) -> str:
     """The text with the value at a place changed."""
     block = _block(text, place)
-    if block is not None:
-        try:
-            value = _loaded(block.inner)
-        except yaml.YAMLError:  # an alias whose anchor stands outside
-            block = None
-        else:
-            change(value)
-            return block.replaced(_dumped(value))
+    if block is not None and not _tied(block.inner):
+        value = _loaded(block.inner)
+        change(value)
+        return block.replaced(_dumped(value))
     whole = _loaded(text)
     change(_at(whole, place))
     return _dumped(whole, _indented(text))
@@ -175,6 +171,11 @@ def _block(text: str, place: Place) -> _Block | None:
         elif line.strip():
             break
     return _Block(lines, first, end, dash)
+
+
+def _tied(text: str) -> bool:
+    """Whether an anchor or an alias ties a value to others."""
+    return any(isinstance(token, yaml.AnchorToken | yaml.AliasToken) for token in yaml.scan(text, yaml.SafeLoader))
 
 
 def _is_head(lines: Sequence[str], number: int) -> bool:
