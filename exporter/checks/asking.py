@@ -6,11 +6,10 @@ The question is put on a bare socket: `http.client` and `urllib.request` take lo
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import SplitResult, urlsplit
 
 from exporter import __version__
 from exporter.checks.nagios import Unanswerable
@@ -20,6 +19,11 @@ if TYPE_CHECKING:
 
 PATH = "/api/v1/check"
 _LARGEST = 64 << 20
+_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<user>[^/?#\s]*@)?"
+    r"(?P<netloc>(?P<host>\[[0-9a-f:.]+\]|[^][/:@?#\s]+)(?::(?P<port>[0-9]{1,5}))?)(?P<path>/[!-~]*)?",
+    re.IGNORECASE,
+)
 
 
 class Access(NamedTuple):
@@ -29,11 +33,11 @@ class Access(NamedTuple):
     """Seconds for all of it."""
     user: str | None = None
     password: str | None = None
-    ca: Path | None = None
+    ca: str | None = None
     """Authorities to trust instead of the system's."""
-    certificate: Path | None = None
+    certificate: str | None = None
     """Of this client; the key may be in the same file."""
-    key: Path | None = None
+    key: str | None = None
     insecure: bool = False
     """Take any certificate."""
 
@@ -60,11 +64,14 @@ def ask_alertmanager(url: str, query: str, access: Access) -> list[dict[str, Any
     return found
 
 
-def read_snapshot(folder: Path) -> dict[str, Any]:
+def read_snapshot(place: str) -> dict[str, Any]:
     """check.json of the newest snapshot, with `served` as the exporter would say it, but for what only it knows."""
+    from pathlib import Path
+
     from exporter import snapshot
     from exporter.clock import Clock
 
+    folder = Path(place)
     if (folder / "snapshots").is_dir():
         folder /= "snapshots"
     newest = snapshot.load(folder)
@@ -86,20 +93,19 @@ def read_snapshot(folder: Path) -> dict[str, Any]:
 def get(url: str, path: str, access: Access) -> tuple[int, bytes]:
     """Status and body of a GET; `path` comes behind the path of `url`. Unanswerable where there is no whole answer."""
     place = _place(url)
-    port = place.port or (443 if place.scheme == "https" else 80)
     request = [
-        f"GET {place.path.rstrip('/')}{path} HTTP/1.1",
+        f"GET {place.path}{path} HTTP/1.1",
         f"Host: {place.netloc}",
         f"User-Agent: check_cloudspend/{__version__}",
         "Accept: application/json",
         "Connection: close",
         *_authorization(access),
     ]
-    encryption = _encryption(access) if place.scheme == "https" else None
+    encryption = _encryption(access) if place.secure else None
     until = time.monotonic() + access.timeout
     try:
-        with socket.create_connection((place.hostname or "", port), access.timeout) as connection:
-            speaking = encryption.wrap_socket(connection, server_hostname=place.hostname) if encryption else connection
+        with socket.create_connection((place.host, place.port), access.timeout) as connection:
+            speaking = encryption.wrap_socket(connection, server_hostname=place.host) if encryption else connection
             with speaking:
                 speaking.sendall("\r\n".join([*request, "", ""]).encode("latin-1"))
                 received = _received(speaking, until)
@@ -110,17 +116,24 @@ def get(url: str, path: str, access: Access) -> tuple[int, bytes]:
     return _parsed(url, received)
 
 
-def _place(url: str) -> SplitResult:
-    try:
-        place = urlsplit(url)
-        fits = place.scheme in ("http", "https") and bool(place.hostname) and (place.port or 1) > 0
-    except ValueError:
-        fits = False
-    if not fits or any(ord(character) <= 32 for character in url):
-        raise Unanswerable(f"{url!r} is not an address such as http://exporter:9753")
-    if place.username is not None:
+class _Place(NamedTuple):
+    secure: bool
+    netloc: str
+    host: str
+    port: int
+    path: str
+
+
+def _place(url: str) -> _Place:
+    # urllib.parse takes longer to import than the whole answer takes to arrive.
+    found = _URL.fullmatch(url)
+    if found and found["user"]:
         raise Unanswerable("the address has a user in it. hint: --user and --password-file")
-    return place
+    if found is None or not 0 < int(found["port"] or 1) < 1 << 16:
+        raise Unanswerable(f"{url!r} is not an address such as http://exporter:9753")
+    secure = found["scheme"].lower() == "https"
+    port = int(found["port"] or (443 if secure else 80))
+    return _Place(secure, found["netloc"], found["host"].strip("[]"), port, (found["path"] or "").rstrip("/"))
 
 
 def _authorization(access: Access) -> list[str]:

@@ -18,7 +18,11 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a locale that cannot write a name is no reason to say nothing
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()  # help and version
+    finally:
+        os._exit(code)  # all is said: to take the interpreter apart, module by module, costs as much as to judge
 
 
 def run(words: Sequence[str], program: str = "check_cloudspend") -> int:

@@ -6,7 +6,6 @@ import argparse
 import os
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import NoReturn
 
 from exporter import __version__
@@ -26,6 +25,17 @@ CHECKS = {
 }
 """Mode → what it looks at."""
 _RANGED = ("-w", "-c", "--warning", "--critical", "--threshold")
+
+
+class _Help(argparse.HelpFormatter):
+    """Help of a fixed width: to measure the terminal takes a module that takes longer to import than argparse."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=100)
+
+
+class _Overview(_Help, argparse.RawDescriptionHelpFormatter):
+    """… with a list in it."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -59,7 +69,7 @@ def overview(program: str = "check_cloudspend") -> argparse.ArgumentParser:
         prog=program,
         usage=f"{program} {{{','.join(CHECKS)}}} [options]",
         description=f"Cloud costs as an Icinga and Nagios check.\n\n{lines}\n\n{program} budget --help tells more.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Overview,
         allow_abbrev=False,
     )
     _version(found, program)
@@ -71,6 +81,7 @@ def parser(check: str, program: str = "check_cloudspend") -> argparse.ArgumentPa
     found = _Parser(
         prog=f"{program} {check}",
         description=f"Check {CHECKS[check]}.",
+        formatter_class=_Help,
         allow_abbrev=False,
     )
     found.set_defaults(check=check)
@@ -161,9 +172,7 @@ def _reaching(found: argparse.ArgumentParser, check: str) -> None:
         found.add_argument("-u", "--url", default=ALERTMANAGER, help=f"the Alertmanager (default: {ALERTMANAGER})")
     else:
         found.add_argument("-u", "--url", help=f"the running exporter (default: {EXPORTER})")
-        found.add_argument(
-            "--snapshot", type=Path, metavar="DIR", help="read what the exporter published, instead of asking it"
-        )
+        found.add_argument("--snapshot", metavar="DIR", help="read what the exporter published, instead of asking it")
         found.add_argument(
             "--max-age", type=_hours, metavar="HOURS", help="UNKNOWN where the snapshot was made longer ago"
         )
@@ -171,10 +180,10 @@ def _reaching(found: argparse.ArgumentParser, check: str) -> None:
         "-t", "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="for all of it (default: 10)"
     )
     found.add_argument("--user", help=f"for basic authentication; its password is in ${PASSWORD} or a file")
-    found.add_argument("--password-file", type=Path, metavar="FILE", help="file whose first line is the password")
-    found.add_argument("--ca-file", type=Path, metavar="FILE", help="certificate authorities to trust, PEM")
-    found.add_argument("--cert-file", type=Path, metavar="FILE", help="certificate of this client, PEM")
-    found.add_argument("--key-file", type=Path, metavar="FILE", help="its key, PEM")
+    found.add_argument("--password-file", metavar="FILE", help="file whose first line is the password")
+    found.add_argument("--ca-file", metavar="FILE", help="certificate authorities to trust, PEM")
+    found.add_argument("--cert-file", metavar="FILE", help="certificate of this client, PEM")
+    found.add_argument("--key-file", metavar="FILE", help="its key, PEM")
     found.add_argument("--insecure", action="store_true", help="take any certificate")
     found.add_argument("-v", "--verbose", action="count", default=0, help="more lines below the first")
 
