@@ -50,7 +50,10 @@ sources:
 budgets:
   - {name: aws, amount: 26000, currency: USD, provider: aws, owner: platform}
   - {name: google-cloud, amount: 8000, currency: USD, provider: gcp}
-  - {name: development, amount: 500, currency: USD, account: "444455556666", thresholds: [50%, {at: 100%, severity: critical}]}
+  - name: development
+    amount: 500
+    account: "444455556666"
+    thresholds: [50%, {at: 100%, severity: critical}]
 """
 
 
