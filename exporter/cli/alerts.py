@@ -105,7 +105,9 @@ def alerts(
         raise click.UsageError("--matcher goes with --alertmanager")
     if bool(user) != bool(password_file):
         raise click.UsageError("--user and --password-file go together")
-    access = Access(timeout.total_seconds(), user, password_of(password_file) or None, ca_file)
+    access = Access(
+        timeout.total_seconds(), user, password_of(password_file) or None, str(ca_file) if ca_file else None
+    )
     try:
         if alertmanager:
             from exporter.checks.alerts import OURS, query
@@ -196,7 +198,7 @@ def _stored(config: Config) -> dict[str, Any]:
     from exporter.checks.nagios import Unanswerable
 
     paths = Paths(config.store.path)
-    document = read_snapshot(paths.snapshots)
+    document = read_snapshot(str(paths.snapshots))
     if expired := _expired(document["served"]):
         raise Unanswerable(f"the last bill is too old since {expired}. hint: run 'cloudspend collect'")
     states = _states(paths, {source.name for source in config.sources})
