@@ -74,7 +74,8 @@ _AMOUNTS = ("expected", "actual", "silent_at")
 @click.option(
     "--labels",
     "labelled",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=click.Path(path_type=Path),
+    metavar="FILE",
     help="What is known to have happened: CSV or YAML with day (or first, last) and, if need be, provider, account,"
     " service, region.",
 )
