@@ -259,6 +259,15 @@ def test_a_list_in_flow_style_is_written_anew(tmp_path: Path) -> None:
     assert "# Our costs." in after
 
 
+def test_a_spreadsheet_has_no_place_for_budgets(tmp_path: Path) -> None:
+    file = tmp_path / "cloudspend.csv"
+    file.write_text("name,provider,path\nb,focus,bill.csv\n")
+    words = ["create", "--config", str(file), "--name", "a", "--amount", "1"]
+    with pytest.raises(ConfigError, match="a CSV file holds sources alone"):
+        CliRunner().invoke(budgets, words, catch_exceptions=False)
+    assert file.read_text() == "name,provider,path\nb,focus,bill.csv\n"
+
+
 def test_a_number_stays_as_it_was_typed() -> None:
     assert cut.made({"name": "a", "amount": cut.number("0.10")}) == "name: a\namount: 0.10\n"
 

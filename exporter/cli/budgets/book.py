@@ -46,7 +46,10 @@ class Book:
     """The budgets of one configuration file."""
 
     def __init__(self, file: Path, models: ProviderModels, environment: Mapping[str, str]) -> None:
-        """ConfigError where the configuration cannot be used as it is."""
+        """ConfigError where the configuration cannot be used as it is, or is a spreadsheet."""
+        if file.suffix.lower() == ".csv":
+            hint = "name a YAML configuration with --config"
+            raise ConfigError((Problem("", "a CSV file holds sources alone", hint=hint),), str(file))
         self._file = file
         self._models = models
         self._environment = environment
