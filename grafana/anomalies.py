@@ -11,6 +11,7 @@ from grafana import variables as v
 from grafana.judged import OPEN_ANOMALIES, SEVERITY, open_anomalies
 from grafana.names import metric, total
 from grafana.queries import USAGE, as_scraped
+from grafana.queries import expected as expected_of
 from grafana.site import site
 
 WHERE = OPEN_ANOMALIES
@@ -95,10 +96,11 @@ def expected() -> Any:
     panel = p.graph(
         "Usage and what was expected ($currency)",
         "The latest settled day as it was scraped on each day, and what it should have cost. The band is the sum of"
-        " the bands of all lines, wider than one of their sum; the drill-down shows single ones.",
+        " the bands of all lines that cost something on the day, wider than one of their sum; the drill-down shows"
+        " single ones. Expectations are of the effective cost: they hold what commitments pay for.",
         p.Ask(f"sum({as_scraped('cloudspend_daily_cost', WHERE, charge_category=USAGE)})", "cost"),
-        p.Ask(f"sum({as_scraped('cloudspend_daily_cost_expected', WHERE)})", lower),
-        p.Ask(f"sum({as_scraped('cloudspend_daily_cost_expected_upper', WHERE)})", upper),
+        p.Ask(expected_of("cloudspend_daily_cost_expected", WHERE), lower),
+        p.Ask(expected_of("cloudspend_daily_cost_expected_upper", WHERE), upper),
         unit=p.MONEY,
         daily=True,
         width=8,

@@ -105,7 +105,7 @@ def overview() -> Any:
         sort="Used",
         nothing="no budgets",
         width=24,
-        height=9,
+        height=8,
     )
 
 

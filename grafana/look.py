@@ -190,7 +190,9 @@ def listing(axes: Axes, panel: Mapping[str, Any], found: Mapping[str, Any]) -> N
             if target.heading:
                 row[target.heading] = (float(one["values"][-1][1]), target.unit)
     columns = [*names.values(), *(target.heading for target, _ in found.values() if target.heading)]
-    columns = [column for column in columns if column not in hidden]
+    [organised] = [one["options"] for one in panel["transformations"] if one["id"] == "organize"]
+    places = {names.get(field) or _heading(panel, field): place for field, place in organised["indexByName"].items()}
+    columns = sorted((column for column in columns if column not in hidden), key=lambda column: places[column])
     [order] = panel["options"]["sortBy"]
     key = order["displayName"]
     ordered = sorted(rows.values(), key=lambda row: _key(row.get(key)), reverse=order["desc"])
@@ -199,12 +201,16 @@ def listing(axes: Axes, panel: Mapping[str, Any], found: Mapping[str, Any]) -> N
     if not cells:
         axes.text(0.5, 0.5, panel["fieldConfig"]["defaults"]["noValue"], ha="center", fontsize=11, color="#8e8e8e")
         return
-    made = axes.table(cells, colLabels=columns, loc="upper center", cellLoc="left")
+    made = axes.table(cells, colLabels=columns, loc="upper left", cellLoc="left")
     made.auto_set_font_size(False)
     made.set_fontsize(7)
     made.auto_set_column_width(list(range(len(columns))))
     for cell in made.get_celld().values():
         cell.set(facecolor=PAPER, edgecolor=FAINT, linewidth=0.3)
+
+
+def _heading(panel: Mapping[str, Any], field: str) -> str:
+    return boards.renames(panel).get(field, field)
 
 
 def _key(value: Any) -> tuple[int, Any]:

@@ -13,7 +13,7 @@ from grafana import panels as p
 from grafana import variables as v
 from grafana.judged import OPEN_ANOMALIES, open_anomalies
 from grafana.names import BILL, metric, total
-from grafana.queries import as_scraped, average_day, day_by_day, dearest, moved, movers, with_name
+from grafana.queries import as_scraped, average_day, day_by_day, dearest, for_log_scale, moved, movers, with_name
 from grafana.regions import with_place
 from grafana.site import site
 
@@ -195,8 +195,8 @@ def days() -> list[Any]:
         p.graph(
             "Dearest services, day by day ($currency, log scale)",
             "The ten services that cost most in this month and the last. Logarithmic, so that small ones can be seen"
-            " beside large ones; days of zero or less have no place on it.",
-            p.Ask(most, "{{service}}"),
+            " beside large ones; days of a hundredth or less are left out.",
+            p.Ask(for_log_scale(most), "{{service}}"),
             unit=p.MONEY,
             daily=True,
             log=True,
@@ -235,15 +235,16 @@ def ranking(title: str, label: str, heading: str, where: Any) -> Any:
     by = ("provider", label)
     this = total("cloudspend_month_to_date_cost", BILL, *by)
     last = total("cloudspend_previous_month_cost", BILL, *by)
-    top = dearest(15, BILL, *by)
+    top = dearest(10, BILL, *by)
     return p.listing(
         f"{title} ($currency)",
-        f"The fifteen that cost most in this month and the last. Click a {label} for its days.",
+        f"The ten that cost most in this month and the last. Click a {label} for its days.",
         p.Ask(f"({this}) and on ({', '.join(by)}) {top}", "This month"),
         p.Ask(f"({last}) and on ({', '.join(by)}) {top}", "Last month"),
         names={label: heading, "provider": "Provider"},
         columns={**MONTHS, heading: p.Column(link=where), "Provider": p.Column(width=90)},
         sort="This month",
+        height=11,
     )
 
 
@@ -252,23 +253,24 @@ def accounts() -> Any:
     by = ("provider", "account")
     this = total("cloudspend_month_to_date_cost", BILL, *by)
     last = total("cloudspend_previous_month_cost", BILL, *by)
-    top = dearest(15, BILL, *by)
+    top = dearest(10, BILL, *by)
     return p.listing(
         "Top accounts ($currency)",
-        "The fifteen accounts, subscriptions and projects that cost most in this month and the last. Click one for its"
+        "The ten accounts, subscriptions and projects that cost most in this month and the last. Click one for its"
         " days.",
         p.Ask(with_name(f"{this} and on (provider, account) {top}", this), "This month"),
         p.Ask(with_name(f"{last} and on (provider, account) {top}", last), "Last month"),
         names={"name": "Name", "account": "Account", "provider": "Provider"},
         columns={**MONTHS, "Account": p.Column(link=ACCOUNT), "Name": p.Column(link=ACCOUNT)},
         sort="This month",
+        height=11,
     )
 
 
 def world() -> Any:
     """Regions on a map."""
     by_region = total("cloudspend_month_to_date_cost", BILL, "region")
-    panel = geomap.Panel().title("Regions on the map ($currency)").datasource(p.SOURCE).span(12).height(10)
+    panel = geomap.Panel().title("Regions on the map ($currency)").datasource(p.SOURCE).span(12).height(11)
     panel = panel.description(
         "Cost since the first UTC day of this month, where regions lie. Regions whose place is not known, and `global`,"
         " are in the table alone. The base map is Grafana's, which browsers fetch from its maker."

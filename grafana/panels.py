@@ -181,6 +181,7 @@ class Column:
     """How a column of a table is shown."""
 
     unit: str = ""
+    decimals: int | None = None
     width: int | None = None
     gauge: bool = False
     words: Mapping[str, tuple[str, str]] | None = None
@@ -192,7 +193,9 @@ class Column:
         found: list[DynamicConfigValue] = []
         if self.unit:
             found.append(DynamicConfigValue("unit", self.unit))
-            found += [DynamicConfigValue("decimals", 2)] if self.unit == MONEY else []
+        decimals = 2 if self.unit == MONEY and self.decimals is None else self.decimals
+        if decimals is not None:
+            found.append(DynamicConfigValue("decimals", decimals))
         if self.width:
             found.append(DynamicConfigValue("custom.width", self.width))
         if self.gauge:

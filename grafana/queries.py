@@ -42,6 +42,18 @@ def day_by_day(scope: Scope, *by: str) -> str:
     return f"sum{listed(labels)} ({history} or ({scraped} unless on (source) {has_history}))"
 
 
+def expected(name: str, scope: Scope) -> str:
+    """What was expected of those lines that cost something on each day: others come and go, or are gone."""
+    line = ", ".join(labels_of(name))
+    cost = as_scraped("cloudspend_daily_cost", scope, charge_category=USAGE)
+    return f"sum({as_scraped(name, scope)} and on ({line}) {cost})"
+
+
+def for_log_scale(expr: str) -> str:
+    """Without what has no place on a logarithm, and without dust, which would take up most of it."""
+    return f"({expr}) > 0.01"
+
+
 def dearest(count: int, scope: Scope, *by: str, daily: bool = False) -> str:
     """Which of them cost most in this month and the last: on the first day of a month there is the last.
 

@@ -10,7 +10,8 @@ from grafana import panels as p
 from grafana import variables as v
 from grafana.judged import open_anomalies
 from grafana.names import PLACE, total
-from grafana.queries import USAGE, as_scraped, average_day, day_by_day, dearest, with_name
+from grafana.queries import USAGE, as_scraped, average_day, day_by_day, dearest, for_log_scale, with_name
+from grafana.queries import expected as expected_of
 from grafana.site import site
 
 NAMES = ("account", "service", "region")
@@ -85,11 +86,12 @@ def days() -> list[Any]:
     usage = p.graph(
         "Usage and what was expected ($currency)",
         "The latest settled day as it was scraped on each day, and what it should have cost: a finding is above the"
-        " band. Of several lines the bands are added, which is wider than a band of their sum. Expectations are of the"
-        " effective cost where the bill knows it: where commitments pay for usage, a billed line lies below them.",
+        " band. Of several lines the bands are added, which is wider than a band of their sum; lines that cost nothing"
+        " on a day are left out of it. Expectations are of the effective cost where the bill knows it: where"
+        " commitments pay for usage, a billed line lies below them.",
         p.Ask(f"sum({as_scraped('cloudspend_daily_cost', PLACE, charge_category=USAGE)})", "cost"),
-        p.Ask(f"sum({as_scraped('cloudspend_daily_cost_expected', PLACE)})", expected),
-        p.Ask(f"sum({as_scraped('cloudspend_daily_cost_expected_upper', PLACE)})", upper),
+        p.Ask(expected_of("cloudspend_daily_cost_expected", PLACE), expected),
+        p.Ask(expected_of("cloudspend_daily_cost_expected_upper", PLACE), upper),
         unit=p.MONEY,
         daily=True,
         width=12,
@@ -107,25 +109,25 @@ def days() -> list[Any]:
         ),
         p.band(usage, expected, upper),
         p.graph(
-            "Hour by hour ($currency)",
-            "The latest settled UTC hour as it was scraped, of sources that bill by the hour: a day later for most.",
-            p.Ask(total("cloudspend_hourly_cost", PLACE, "service"), "{{service}}"),
-            unit=p.MONEY,
-            nothing="no source here bills by the hour",
-            width=12,
-        ),
-        p.graph(
             "Dearest lines, day by day ($currency, log scale)",
             "The twelve lines that cost most in this month and the last. Logarithmic, so that small ones can be seen"
-            " beside large ones; days of zero or less have no place on it.",
+            " beside large ones; days of a hundredth or less are left out.",
             p.Ask(
-                f"{day_by_day(PLACE, *NAMES)} and on ({', '.join(NAMES)}) {dearest_ones}",
+                for_log_scale(f"{day_by_day(PLACE, *NAMES)} and on ({', '.join(NAMES)}) {dearest_ones}"),
                 "{{service}}, {{region}}, {{account}}",
             ),
             unit=p.MONEY,
             daily=True,
             log=True,
-            width=12,
+            height=11,
+        ),
+        p.graph(
+            "Hour by hour ($currency)",
+            "The latest settled UTC hour as it was scraped, of sources that bill by the hour: a day later for most.",
+            p.Ask(total("cloudspend_hourly_cost", PLACE, "service"), "{{service}}"),
+            unit=p.MONEY,
+            nothing="no source here bills by the hour",
+            height=7,
         ),
     ]
 
