@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +19,8 @@ from exporter.polling.sources import Paths, resolve
 
 # What judges needs numpy, which no other command should wait for.
 if TYPE_CHECKING:
-    from exporter.analysis.anomalies import Finding, Report, Settings
-    from exporter.polling.estate import Estate, Stored
+    from exporter.analysis.anomalies import Finding, Settings
+    from exporter.polling.estate import Estate
 
 DETECTORS = ("default", "percent", "zscore", "isolation_forest")
 COLUMNS = (
@@ -90,16 +89,14 @@ def anomalies(
     """
     from exporter.analysis.anomalies import Settings
     from exporter.polling.estate import stored
+    from exporter.polling.replay import begin, findings
 
     config, today = chosen(file, demo=demo), day_of(now := one_shot_clock().now())
     engine.configure(memory=config.store.memory_limit, threads=config.store.threads)
     settings = Settings(detector=detector, sensitivity=sensitivity, minimum_cost=minimum_cost)
     since = today - DAY * (days - 1)
-    # What was open when the days begin must have been found before, and before that the rise whose end is no drop.
-    replayed = since - DAY * 2 * settings.accepted_after
-    estate = stored(resolve(config), Paths(config.store.path), now, replayed - DAY * settings.look_back)
-    found = [finding for finding in _found(estate, settings, replayed) if _recent(finding, since)]
-    found.sort(key=lambda finding: (finding.ended != "", -abs(finding.impact), finding.fingerprint))
+    estate = stored(resolve(config), Paths(config.store.path), now, begin(settings, since)[1])
+    found = findings(estate, settings, since, _shown)
     if form == Format.JSON:
         from exporter.analysis.anomalies import document
 
@@ -130,36 +127,11 @@ def record(finding: Finding, accounts: Mapping[str, str]) -> Record:
     }
 
 
-def replay(stored: Stored, settings: Settings, since: date) -> list[Report]:
-    """One look a day at the settled days from `since` on, and a last one at what moves behind them."""
-    from exporter.analysis.anomalies import Edge, Report, evaluate
-
-    report, reports, last = Report(), [], stored.edge.settled
-    days = [day for day in stored.series.days if since <= day <= last]
-    with click.progressbar(
-        days, label=stored.name, file=sys.stderr, hidden=not sys.stderr.isatty(), show_pos=True
-    ) as shown:
-        for day in shown:
-            report = evaluate(settings, stored.series, {stored.name: Edge(day, day)}, report)
-            reports.append(report)
-    if days and stored.edge.newest > last:
-        reports.append(evaluate(settings, stored.series, {stored.name: stored.edge}, report))
-    return reports
-
-
-def _found(estate: Estate, settings: Settings, since: date) -> list[Finding]:
-    """Every finding of the replay as it is now; one that ended as it was on its last odd day."""
-    found: dict[str, Finding] = {}
-    for source in estate.sources:
-        for report in replay(source, settings, since):
-            for finding in report.findings:
-                last = found.get(finding.fingerprint, finding) if finding.ended else finding
-                found[finding.fingerprint] = replace(last, status=finding.status, ended=finding.ended)
-    return list(found.values())
-
-
-def _recent(finding: Finding, since: date) -> bool:
-    return not finding.ended or finding.day >= since
+def _shown(name: str, days: Sequence[date]) -> Iterator[date]:
+    """The days one by one, with a bar where somebody watches."""
+    hidden = not sys.stderr.isatty()
+    with click.progressbar(days, label=name, file=sys.stderr, hidden=hidden, show_pos=True) as shown:
+        yield from shown
 
 
 def _say(estate: Estate, settings: Settings, *, found: bool) -> None:

@@ -9,16 +9,14 @@ from pathlib import Path
 
 import click
 
-from exporter.analysis.basis import Unknown, primary, unknown
+from exporter.api import Spent, spent
 from exporter.cli.output import Format, Record, rendered
 from exporter.cli.settings import DATE, chosen, configuration, one_shot_clock
 from exporter.clock import Clock
-from exporter.costs import REFUND, ChargeCategory, Cost, CostLine, CostTable, dimension, engine, text
+from exporter.costs import REFUND, ChargeCategory, Cost, dimension, text
 from exporter.costs.money import add
 from exporter.errors import CloudspendError
-from exporter.periods import ALWAYS, DAY, Grain, Month, Window, day_of
-from exporter.polling.sources import Paths
-from exporter.store.lake import Lake
+from exporter.periods import DAY, Month, Window, day_of
 
 _EXCLUDABLE = (*(category.lower() for category in ChargeCategory), REFUND)
 
@@ -66,21 +64,11 @@ def costs(
     config, clock = chosen(file, demo=demo), one_shot_clock()
     window = _window(start, end, days, clock)
     dimensions = _checked_dimensions(by)
-    engine.configure(memory=config.store.memory_limit, threads=config.store.threads)
-    # A source that left the configuration left the answers too; its history stays in the store.
-    sources = [source.name for source in config.sources]
-    lake = Lake(Paths(config.store.path).lake)
-    grain = Grain.HOUR if "hour" in dimensions else Grain.DAY
-    charges = lake.read(window, grain, sources)
-    if provider:
-        charges = charges.where(provider=_words(provider))
-    if exclude:
-        charges = charges.without(charge_category=_excluded(exclude))
-    shown = Cost(cost or config.cost.basis)
-    if cost:
-        records = [_record(dimensions, line, shown) for line in charges.by(*dimensions).rows()]
-    else:
-        records = _primary(charges, dimensions, shown, unknown(lake.read(ALWAYS, sources=sources), shown))
+    left_out = _excluded(exclude) if exclude else ()
+    chosen_cost = Cost(cost) if cost else None
+    lines = spent(config, window, dimensions, _words(provider or ""), chosen_cost, left_out)
+    records = [_record(line) for line in lines]
+    shown = chosen_cost or Cost(config.cost.basis)
     title = f"{shown.value} cost, {window.start:%Y-%m-%d} to {window.end - DAY:%Y-%m-%d} (UTC days, by charge period)"
     if exclude:
         title += f", without {exclude.replace(',', ', ')}"
@@ -98,25 +86,9 @@ def costs(
         )
 
 
-def _primary(charges: CostTable, dimensions: Sequence[str], basis: Cost, unknown: Unknown) -> list[Record]:
-    """Records on the primary basis, as the metrics show it: billed where a bill does not know the basis."""
-    sums: dict[tuple[str, ...], tuple[Decimal, int]] = {}
-    for line in charges.by(*dimensions, "source", "provider").rows():
-        *labels, source, provider = line.key
-        amount, rows = sums.get((*labels, line.currency), (Decimal(0), 0))
-        amount = add(amount, primary(line, source, provider, basis, unknown))
-        sums[(*labels, line.currency)] = amount, rows + line.rows
-    names = (*dimensions, "currency")
-    return [
-        {**dict(zip(names, key, strict=True)), "cost": text(amount), "rows": rows}
-        for key, (amount, rows) in sorted(sums.items())
-    ]
-
-
-def _record(dimensions: Sequence[str], line: CostLine, cost: Cost) -> Record:
-    amount: Decimal | None = getattr(line, cost.value)
-    labels = dict(zip(dimensions, line.key, strict=True))
-    return {**labels, "currency": line.currency, "cost": None if amount is None else text(amount), "rows": line.rows}
+def _record(line: Spent) -> Record:
+    cost = None if line.cost is None else text(line.cost)
+    return {**line.labels, "currency": line.currency, "cost": cost, "rows": line.rows}
 
 
 def _totals(records: Sequence[Record], dimensions: Sequence[str]) -> list[Record]:

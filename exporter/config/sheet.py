@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from exporter.config.document import Document, Found, Mark, Place, path_text
 from exporter.config.schema import ProviderModels, SourceSettings
+from exporter.config.shape import FILE
 from exporter.config.suggest import known
 from exporter.errors import ConfigError, Problem
 
@@ -213,10 +214,12 @@ class _Reading:
     def _meant(self, here: Place, key: str, value: str, model: type[BaseModel] | None) -> Iterator[tuple[str, str]]:
         """A key and its value as the provider has them."""
         fields = model.model_fields if model else {}
-        alias = _KEYS.get(key, "")
-        if key not in fields and alias in fields:
-            self.secrets.append((*here, alias))
-            yield alias, value
+        plain = key.removesuffix(FILE)
+        alias = _KEYS.get(plain, "")
+        if plain not in fields and alias in fields:
+            if plain == key:
+                self.secrets.append((*here, alias))
+            yield key.replace(plain, alias), value
         elif key == "region" and "region" not in fields and "partition" in fields:
             # AWS answers for all regions of a partition at one place: the region says which partition.
             if "${" not in value and not _REGION.fullmatch(value):

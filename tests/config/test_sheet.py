@@ -114,6 +114,13 @@ def test_the_words_of_older_tools_mean_cost_explorer() -> None:
     assert masked(config)["sources"][0]["access_key_id"] == "<secret>"
 
 
+def test_the_secret_of_older_tools_may_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("a-secret-in-a-file\n")
+    found = aws(real(f"prod,aws,api_key=AKIDOFATEST|api_secret_file={tmp_path / 'key'},,"))
+    assert found.secret_access_key is not None
+    assert found.secret_access_key.get_secret_value() == "a-secret-in-a-file"
+
+
 def test_a_region_in_china_is_the_china_partition() -> None:
     assert aws(real("china,aws,region=cn-north-1,,")).partition == "aws-cn"
     assert aws(real("china,aws_cost_explorer,partition=aws-cn,,")).partition == "aws-cn"
