@@ -20,6 +20,8 @@ class Scale:
     poll_rows: int = 3_000_000
     """In the bill whose poll runs beside scrapes."""
     store_rows: int = 10_000_000
+    history_lines: int = 10_000
+    """Of the bill whose 14 months are written as history."""
     heavy_rounds: int = 3
     """For what takes seconds each time."""
     dashboard_minutes: int = 1440
@@ -36,6 +38,7 @@ class Scale:
             csv_rows=200_000,
             poll_rows=500_000,
             store_rows=1_000_000,
+            history_lines=1_000,
             heavy_rounds=2,
             dashboard_minutes=120,
         )

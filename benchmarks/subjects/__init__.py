@@ -7,7 +7,19 @@ from types import MappingProxyType
 
 from benchmarks.outcome import Outcome
 from benchmarks.scale import Scale
-from benchmarks.subjects import check, clouds, daemon, dashboards, detection, focus, forecast, rendering, scrape, store
+from benchmarks.subjects import (
+    check,
+    clouds,
+    daemon,
+    dashboards,
+    detection,
+    focus,
+    forecast,
+    history,
+    rendering,
+    scrape,
+    store,
+)
 
 Subject = Callable[[Scale], Iterator[Outcome]]
 
@@ -23,5 +35,6 @@ SUBJECTS: Mapping[str, Subject] = MappingProxyType(
         "dashboards": dashboards.outcomes,
         "detection": detection.outcomes,
         "forecast": forecast.outcomes,
+        "history": history.outcomes,
     }
 )

@@ -61,7 +61,7 @@ def history(
 
     \b
     cloudspend history --output history.om
-    promtool tsdb create-blocks-from --max-block-duration=2160h openmetrics history.om /prometheus
+    promtool tsdb create-blocks-from --max-block-duration=8760h openmetrics history.om /prometheus
     cloudspend history --remote-write http://victoria:8428/api/v1/write
     cloudspend history --from-scratch
     """
@@ -102,7 +102,7 @@ def _save(record: Record, names: list[str], output: str, start: date | None) -> 
             out.write(part.encode())
     click.echo(f"{samples} samples", err=True)
     if output != "-":
-        command = f"promtool tsdb create-blocks-from --max-block-duration=2160h openmetrics {output} DATA_FOLDER"
+        command = f"promtool tsdb create-blocks-from --max-block-duration=8760h openmetrics {output} DATA_FOLDER"
         click.echo(f"next: {command}", err=True)
 
 

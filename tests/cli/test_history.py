@@ -45,7 +45,7 @@ def test_a_file_is_written_whole_and_says_what_comes_next(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines() == [
         "12 samples",
-        "next: promtool tsdb create-blocks-from --max-block-duration=2160h openmetrics h.om DATA_FOLDER",
+        "next: promtool tsdb create-blocks-from --max-block-duration=8760h openmetrics h.om DATA_FOLDER",
     ]
     assert (folder / "h.om").read_text().endswith("# EOF\n")
     assert sorted(path.name for path in folder.iterdir() if path.is_file()) == ["bill.csv", "cloudspend.yml", "h.om"]

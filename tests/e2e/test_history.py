@@ -188,7 +188,7 @@ def filled(folder: Path, *, with_victoria: bool) -> Iterator[tuple[House, dict[s
 
 
 def blocks_from(document: Path, data: Path) -> None:
-    command = ["tsdb", "create-blocks-from", "--max-block-duration=2160h", "openmetrics", str(document), str(data)]
+    command = ["tsdb", "create-blocks-from", "--max-block-duration=8760h", "openmetrics", str(document), str(data)]
     subprocess.run([require("promtool"), *command], check=True, capture_output=True)
 
 
