@@ -31,12 +31,14 @@ _COLUMNS = ("channel", "state", "title", "since", "tries", "next_try", "reason",
 @click.option("--list", "listed", is_flag=True, help="Show what waits, and what was put aside and why.")
 @click.option("--all", "everything", is_flag=True, help="With --list: what was sent, too.")
 @click.option("--retry", metavar="CHANNEL", help="Let what was put aside wait anew; `all` for every channel.")
-@click.option("--format", "form", type=click.Choice(Format), default=Format.TABLE, show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice([each.value for each in Format]), default="table", show_default=True
+)
 def notify(
     file: Path | None,
     test: str | None,
     retry: str | None,
-    form: Format,
+    form: str,
     *,
     demo: bool,
     listed: bool,
@@ -59,7 +61,7 @@ def notify(
     elif retry is not None:
         _retry(config, retry, clock)
     else:
-        _list(config, form, everything=everything)
+        _list(config, Format(form), everything=everything)
 
 
 def _test(config: Config, name: str, now: datetime) -> None:
