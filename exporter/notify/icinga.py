@@ -17,6 +17,8 @@ from exporter.notify.wire import Answer, Post, basic, judged
 OK, WARNING, CRITICAL = 0, 1, 2
 _CRITICAL_FROM = "high"
 _PATH = "/v1/actions/process-check-result"
+_PERMIT = "the ApiUser needs the permission actions/process-check-result"
+_QUOTED = 160
 
 
 def connect(settings: IcingaSettings) -> Icinga:
@@ -79,22 +81,38 @@ def verdict(answer: Answer, what: str) -> None:
         said = json.loads(answer.text)
     except (ValueError, RecursionError):
         said = None
-    hint = "the ApiUser needs the permission actions/process-check-result"
     if answer.status == 404:
-        raise Refused(f"Icinga: there is no service {what}", hint="define it, with check_command passive")
+        raise _nobody(what)
     if not isinstance(said, dict):
-        judged("Icinga", answer, hint=hint)
+        judged("Icinga", answer, hint=_PERMIT)
         raise Unreachable(f"Icinga: answered {answer.status} with something else than its JSON")
-    words = str(said.get("status", ""))[:160]
-    if answer.status in (401, 403):
-        raise Refused(f"Icinga: answered {answer.status}: {words}", hint=f"check username and password; {hint}")
-    judged("Icinga", answer, hint=hint)
     results = said.get("results")
-    if not isinstance(results, list) or not results:
-        raise Refused(f"Icinga: there is no service {what}", hint="define it, with check_command passive")
-    codes = [each.get("code") if isinstance(each, dict) else None for each in results]
-    if any(not isinstance(code, int | float) or not 200 <= code < 300 for code in codes):
-        told = str(results[0].get("status", "") if isinstance(results[0], dict) else "")[:160]
-        if any(isinstance(code, int | float) and code >= 500 for code in codes):
-            raise Unreachable(f"Icinga: {told}")
-        raise Rejected(f"Icinga: {told}")
+    if results == []:  # version 2.13 answers 500, as if it were broken: no result has made it another status
+        raise _nobody(what)
+    if isinstance(results, list):
+        _judged(results, what)
+    if answer.status in (401, 403):
+        words = str(said.get("status", ""))[:_QUOTED]
+        raise Refused(f"Icinga: answered {answer.status}: {words}", hint=f"check username and password; {_PERMIT}")
+    judged("Icinga", answer, hint=_PERMIT)
+    if not isinstance(results, list):
+        raise Unreachable(f"Icinga: answered {answer.status} without results")
+
+
+def _judged(results: list[Any], what: str) -> None:
+    """Raise what the results of single services mean: one of them, as `filter` asks for."""
+    for each in results:
+        code, words = (each.get("code"), str(each.get("status", ""))[:_QUOTED]) if isinstance(each, dict) else (0, "")
+        if code == 403:
+            raise Refused(f"Icinga: {words}", hint=f"set enable_passive_checks = true for the service {what}")
+        if isinstance(code, int | float) and code >= 500:
+            raise Unreachable(f"Icinga: {words}")
+        if not isinstance(code, int | float) or not 200 <= code < 300:
+            raise Rejected(f"Icinga: {words}")
+
+
+def _nobody(what: str) -> Refused:
+    return Refused(
+        f"Icinga: there is no service {what}",
+        hint='define it with check_command = "passive", or correct host and service of the channel',
+    )

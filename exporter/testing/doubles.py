@@ -357,7 +357,7 @@ class IcingaDouble(Double):
         assert sent["filter"] == "host.name == hostname && service.name == servicename", "filter"
         name = "{hostname}!{servicename}".format(**sent["filter_vars"])
         if name not in self._services:
-            return Answer(404, '{"error":404.0,"status":"No objects found."}')
+            return Answer(500, '{"results":[]}')  # as version 2.13 does where nothing fits the filter
         self.states[name] = sent["exit_status"], sent["plugin_output"]
         done = {"code": 200.0, "status": f"Successfully processed check result for object '{name}'."}
         return Answer(200, json.dumps({"results": [done]}), takes=True)

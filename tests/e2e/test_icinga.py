@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from exporter.config.notify import IcingaSettings
-from exporter.errors import Refused, Unreachable
+from exporter.errors import Refused
 from exporter.notify import Notifier, connect
 from exporter.notify.message import Message
 from tests.e2e.daemon import Daemon
@@ -65,6 +65,7 @@ template Service "aws" {{
 object Service "ok" {{ import "aws"; vars.cloudspend_warning = 100000; vars.cloudspend_critical = "~:200000" }}
 object Service "warning" {{ import "aws"; vars.cloudspend_warning = 1; vars.cloudspend_critical = 200000 }}
 object Service "critical" {{ import "aws"; vars.cloudspend_warning = 1; vars.cloudspend_critical = "@1:99999" }}
+object Service "deaf" {{ import "aws"; vars.cloudspend_warning = 1; enable_passive_checks = false }}
 object Service "unknown" {{ import "aws"; vars.cloudspend_warning = 1; vars.cloudspend_url = "{nobody}" }}
 object Service "month" {{
   import "aws"
@@ -186,14 +187,14 @@ def test_icinga_refuses_a_wrong_password_and_the_fix_is_told(icinga: Icinga) -> 
         channel(icinga, password="wrong").send(SAID)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=Unreachable,
-    reason='Icinga 2.13 answers 500 and {"results":[]} where no service fits; the channel takes it for an outage',
-)
 def test_a_service_that_icinga_does_not_know_is_told_and_not_tried_again(icinga: Icinga) -> None:
     with pytest.raises(Refused, match="there is no service cloud!nowhere"):
         channel(icinga, service="nowhere").send(SAID)
+
+
+def test_a_service_that_takes_no_passive_results_is_told_and_not_tried_again(icinga: Icinga) -> None:
+    with pytest.raises(Refused, match=r"disabled for .*cloud!deaf.* hint: set enable_passive_checks = true"):
+        channel(icinga, service="deaf").send(SAID)
 
 
 # --- the plugin itself, as a process -------------------------------------------------------------------------------

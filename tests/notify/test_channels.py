@@ -228,13 +228,53 @@ def test_the_service_shows_the_worst_of_what_is_open(changes: dict[str, Any], st
     assert "|" not in output
 
 
-def test_a_service_that_does_not_exist_is_told() -> None:
+def icinga_told(*answers: Answer) -> NotifyError:
+    """The error of a channel whose service does not exist, or behind an answer."""
     with IcingaDouble("u", "p4ssword") as icinga:
-        settings = IcingaSettings(
-            name="i", type="icinga", url=icinga.url, username="u", password="p4ssword", host="cloud"
-        )
-        with pytest.raises(Refused, match="no service cloud!cloudspend"):
-            connect(settings).send(sample())
+        icinga.then(*answers)
+        values = {"url": icinga.url, "username": "u", "password": "p4ssword", "host": "cloud"}
+        with pytest.raises(NotifyError) as caught:
+            connect(IcingaSettings(name="i", type="icinga", **values)).send(sample())
+    return caught.value
+
+
+def results(*each: tuple[float, str], status: int = 200) -> Answer:
+    return Answer(status, json.dumps({"results": [{"code": code, "status": words} for code, words in each]}))
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        (),
+        (Answer(404, '{"error":404.0,"status":"No objects found."}'),),
+        (results(),),
+    ],
+)
+def test_a_service_that_does_not_exist_is_a_wrong_address_whatever_status_says_so(answers: tuple[Answer, ...]) -> None:
+    error = icinga_told(*answers)
+    assert isinstance(error, Refused)
+    assert str(error) == (
+        'Icinga: there is no service cloud!cloudspend. hint: define it with check_command = "passive",'
+        " or correct host and service of the channel"
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (Answer(500, '{"error":500.0,"status":"Internal error"}'), Unreachable),
+        (results((500.0, "still starting"), status=500), Unreachable),
+        (results((409.0, "newer result already there"), status=409), Rejected),
+        (results((403.0, "Passive checks are disabled"), status=403), Refused),
+        (Answer(403, '{"error":403.0,"status":"Missing permission"}'), Refused),
+        (Answer(200, '{"error":200.0}'), Unreachable),
+        (Answer(200, '{"results":[1]}'), Rejected),
+    ],
+)
+def test_icinga_that_is_broken_is_not_icinga_that_is_asked_wrongly(answer: Answer, kind: type[NotifyError]) -> None:
+    error = icinga_told(answer)
+    assert type(error) is kind
+    assert error.hint or kind is not Refused
 
 
 # --- log, Apprise ----------------------------------------------------------------------------------------------------
