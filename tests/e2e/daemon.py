@@ -25,7 +25,7 @@ Labels = Mapping[str, str]
 class Daemon(Server):
     """`cloudspend serve` over a configuration, on a free port, with the `trouble` provider at hand.
 
-    `before` stands in front of its words: a program that becomes it.
+    `before` stands in front of its words: a program that becomes it. `port`: that one, for who is to find it again.
     """
 
     def __init__(
@@ -34,9 +34,10 @@ class Daemon(Server):
         *words: str,
         ready: str = "/-/healthy",
         before: Sequence[str] = (),
+        port: int | None = None,
         **environment: str,
     ) -> None:
-        port = free_port()
+        port = port or free_port()
         url = f"http://127.0.0.1:{port}"
         super().__init__(
             [

@@ -27,13 +27,13 @@ def prometheus_config(folder: Path, exporter: str, alertmanager: str | None = No
     return path
 
 
-def alertmanager_config(folder: Path, webhook: str) -> Path:
-    """The shipped alertmanager.yml with its webhooks pointed at `webhook`, and without waiting."""
+def alertmanager_config(folder: Path, webhook: str, oncall: str | None = None) -> Path:
+    """The shipped alertmanager.yml with its webhooks pointed at `webhook`, or `oncall`'s there, and without waiting."""
     config = yaml.safe_load((ROOT / "alertmanager" / "alertmanager.yml").read_text())
     _without_waiting(config["route"])
     for receiver in config["receivers"]:
         for hook in receiver["webhook_configs"]:
-            hook["url"] = webhook
+            hook["url"] = oncall if oncall is not None and receiver["name"] == "oncall" else webhook
     path = folder / "alertmanager.yml"
     path.write_text(yaml.safe_dump(config))
     return path
