@@ -39,6 +39,7 @@ PACKAGES = {
     "node_exporter": "prometheus-node-exporter",
     "icinga2": "icinga2-bin",
     "nagios4": "nagios4-core",
+    "chromium": "chromium",
 }
 """Program → the Debian package that brings it."""
 

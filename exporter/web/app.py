@@ -9,7 +9,7 @@ from exporter import log
 from exporter.errors import ConfigError
 from exporter.metrics.exposition import negotiate
 from exporter.web.board import Board
-from exporter.web.landing import page, standing
+from exporter.web.landing import HEADERS, page, standing
 from exporter.web.receiver import LARGEST, PATH, Receiver
 
 Message = MutableMapping[str, Any]
@@ -59,7 +59,7 @@ class Web:
         if path == "/metrics":
             return self._metrics(scope["headers"])
         if path == "/":
-            return 200, [(b"content-type", b"text/html; charset=utf-8")], self._page().encode()
+            return 200, HEADERS, self._page().encode()
         if path == "/config":
             return 200, plain(), self._configuration().encode()
         if path == "/-/healthy":
@@ -96,7 +96,7 @@ class Web:
         return 200, plain(), b"reloaded\n"
 
     def _page(self) -> str:
-        return page(self._board.facts(), self._too_old())
+        return page(self._board.facts(), self._board.summary(), self._board.now, self._too_old())
 
     def _waiting(self) -> str:
         lines = [self._too_old() or "no bill yet"]

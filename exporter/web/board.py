@@ -23,6 +23,7 @@ from exporter.snapshot import Snapshot
 from exporter.store.spending import USD
 from exporter.store.state import SourceState
 from exporter.web.checking import document
+from exporter.web.landing_summary import Summary, summarised
 
 
 class Board:
@@ -36,6 +37,7 @@ class Board:
         self._month = Month.containing(clock.now())
         self._rendered: tuple[View, LastReload, Month] | None = None
         self._live: dict[bool, bytes] = {}
+        self._summary: tuple[Snapshot, Summary] | None = None
 
     def refresh(self) -> None:
         """Take up a newer snapshot, newer facts and a newer configuration."""
@@ -77,6 +79,23 @@ class Board:
             return document(current, self._clock.now(), self.facts())
         except OSError:  # superseded within the last second, or the disk fails
             return None
+
+    def summary(self) -> Summary | None:
+        """What the landing page shows; None where there is no bill to show. Read once for each snapshot."""
+        current = self._current
+        if current is None or not self.ready:
+            return None
+        if self._summary is None or self._summary[0] is not current:
+            try:
+                self._summary = current, summarised(current.check())
+            except (OSError, ValueError, KeyError, ArithmeticError):
+                return None  # superseded within the last second, or written by another version
+        return self._summary[1]
+
+    @property
+    def now(self) -> datetime:
+        """Of the business clock."""
+        return self._clock.now()
 
     @property
     def ready(self) -> bool:

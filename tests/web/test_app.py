@@ -83,7 +83,7 @@ def test_the_page_leads_to_everything_there_is(polled: Stand) -> None:
     text = ask(polled.web(), "/").text
     for path in ("/metrics", "/config", "/-/healthy", "/-/ready"):
         assert f'<a href="{path}">' in text
-    assert '<span class="up">up</span>' in text
+    assert '<span class="mark good">● up</span>' in text
 
 
 def test_before_the_first_poll_the_page_says_when_it_is_due(stand: Stand) -> None:
