@@ -17,7 +17,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from exporter.config.base import Settings
 from exporter.config.values import Duration, LocalPath, Slug
 
-MessageKind = Literal["anomaly", "budget", "first_spend", "alert"]
+MessageKind = Literal["anomaly", "budget", "first_spend", "hourly_jump", "alert"]
 MessageSeverity = Literal["info", "low", "medium", "high", "critical"]
 
 PLACEHOLDERS = (

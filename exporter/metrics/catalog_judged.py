@@ -165,8 +165,8 @@ _THRESHOLDS = (
 _FAILED = _fact(
     "cloudspend_judgement_failed",
     ("judgement",),
-    "Whether anomalies, tripwire, budgets or forecasts could not be judged at the last render: what they show is then"
-    " missing. The log says why.",
+    "Whether anomalies, tripwire, budgets, forecasts or hourly jumps could not be judged at the last render: what they"
+    " show is then missing. The log says why.",
 )
 
 JUDGED: tuple[Spec, ...] = (*_BUDGETS, *_ANOMALIES, *_FORECASTS, *_THRESHOLDS, _FAILED)

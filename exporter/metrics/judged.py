@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     from exporter.analysis.anomalies import Finding
     from exporter.analysis.budgets import Standing
     from exporter.analysis.forecasts.standing import MonthForecast
+    from exporter.analysis.jumps import Jump
     from exporter.analysis.tripwire import FirstSpend
 
 SEVERITIES = ("info", "low", "medium", "high", "critical")
 MOST = 200
 """So many findings are shown, the largest first."""
 JUDGEMENTS = ("anomalies", "tripwire", "budgets", "forecasts")
+HOURLY_JUMPS = "hourly_jumps"
+"""One more judgement, where a source has hours."""
 _STATUSES = ("on_track", "at_risk", "over")
 _NOBODY = "none"
 _DIGITS = 6
@@ -69,6 +72,8 @@ class Judged:
     """Open ones and those that ended lately."""
     first_spends: Sequence[FirstSpend] = ()
     """Of the last days."""
+    jumps: Sequence[Jump] = ()
+    """Hours of the last days that added too much to their month, of sources that have hours."""
     budgets: Sequence[Standing] = ()
     owners: Mapping[str, str] = field(default_factory=dict)
     """Budget → who answers for it, where somebody is named."""

@@ -28,7 +28,7 @@ class Message:
     status: str
     """open, worsened, resolved, or firing."""
     kind: str
-    """anomaly, budget, first_spend, alert, digest, test."""
+    """anomaly, budget, first_spend, hourly_jump, alert, digest, test."""
     severity: str
     """One of SEVERITIES."""
     title: str

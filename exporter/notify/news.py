@@ -1,4 +1,4 @@
-"""What has changed since people were told last, as messages: findings, budgets, first spends.
+"""What has changed since people were told last, as messages: findings, budgets, first spends, hours that jumped.
 
 Pure: check.json of a snapshot and what was told go in, messages and what is told now come out. Amounts are decimal
 text.
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from exporter.notify.message import OPEN, RESOLVED, WORSENED, Message, key, rank, severity, worst
+from exporter.notify.words import links, minute, money, percent, used
 from exporter.store.outbox import Told
 
 Json = Mapping[str, Any]
@@ -64,6 +65,8 @@ def news(check: Json, told: Mapping[str, Told], now: datetime, settings: Setting
     for budget in check.get("budgets") or ():
         _budget(budget, told, now, settings, standing, found)
     _first_spends(check.get("first_spend") or (), told, now, settings, found)
+    for jump in check.get("hourly_jumps") or ():
+        _hourly_jump(jump, told, now, settings, found)
     if "findings" in check:
         here = {f["fingerprint"] for f in check["findings"]} | {each.fingerprint for each in found.told}
         here |= {name for budget in check.get("budgets") or () for name in _marks(budget)}
@@ -121,9 +124,9 @@ def finding_message(
     place = _scope(finding)
     others = [word for name, word in (standing or {}).items() if name != about]
     facts = [
-        ("expected a day", _money(finding["expected"], currency)),
-        ("actual", _money(finding["actual"], currency)),
-        ("since it began", _money(finding["impact"], currency, signed=True)),
+        ("expected a day", money(finding["expected"], currency)),
+        ("actual", money(finding["actual"], currency)),
+        ("since it began", money(finding["impact"], currency, signed=True)),
         ("on", finding["day"]),
         ("began", finding["first_day"]),
         ("kind", finding["kind"]),
@@ -145,7 +148,7 @@ def finding_message(
         when=now,
         facts=tuple(facts),
         lines=tuple(parts(finding)),
-        links=_links(external_url),
+        links=links(external_url),
         source=finding["source"],
         standing=worst(others),
     )
@@ -158,7 +161,7 @@ def parts(finding: Json) -> list[str]:
         where = [part[name] for name in ("service", "region", "account") if part.get(name) not in (None, "", "all")]
         new = ", new" if part.get("new") else ""
         lines.append(
-            f"{' / '.join(where) or 'everything'}: {_money(part['excess'], finding['currency'], signed=True)}{new}"
+            f"{' / '.join(where) or 'everything'}: {money(part['excess'], finding['currency'], signed=True)}{new}"
         )
     return [*lines[:_LONGEST], *([f"and {len(lines) - _LONGEST} more"] if len(lines) > _LONGEST else [])]
 
@@ -228,19 +231,18 @@ def _budget_message(
     *,
     projected: bool = False,
 ) -> Message:
-    name, currency, share = budget["name"], budget["currency"], _percent(threshold["ratio"])
-    spent, limit = _money(budget["spent"], currency), _money(budget["limit"], currency)
-    used = _share(budget["spent"], budget["limit"])
+    name, currency, share = budget["name"], budget["currency"], percent(threshold["ratio"])
+    spent, limit = money(budget["spent"], currency), money(budget["limit"], currency)
     about = f"{_period(budget)}/projected" if projected else _threshold(budget, threshold)
     facts = [
-        ("spent", f"{spent} ({used})"),
+        ("spent", f"{spent} ({used(budget['spent'], budget['limit'])})"),
         ("limit", limit),
-        ("period", f"{budget['first']} to {budget['until']}, {_percent(budget['elapsed'])} over"),
+        ("period", f"{budget['first']} to {budget['until']}, {percent(budget['elapsed'])} over"),
     ]
     if budget.get("forecast"):
         lower, upper = budget.get("lower"), budget.get("upper")
-        between = f", between {_money(lower, currency)} and {_money(upper, currency)}" if lower and upper else ""
-        facts.append(("expected in the end", f"{_money(budget['forecast'], currency)}{between}"))
+        between = f", between {money(lower, currency)} and {money(upper, currency)}" if lower and upper else ""
+        facts.append(("expected in the end", f"{money(budget['forecast'], currency)}{between}"))
     if budget.get("exhausted_on"):
         facts.append(("used up on", budget["exhausted_on"]))
     if projected:
@@ -248,7 +250,7 @@ def _budget_message(
         end = f" on {budget['exhausted_on']}" if budget.get("exhausted_on") else ""
         sentence = (
             f"Budget {name} has spent {spent} of {limit}, and is expected to pass {share} of it{end}:"
-            f" {_money(budget['forecast'], currency)} by the end of the period."
+            f" {money(budget['forecast'], currency)} by the end of the period."
             if budget.get("forecast")
             else f"Budget {name} has spent {spent} of {limit}, and is expected to pass {share} of it{end}."
         )
@@ -272,7 +274,7 @@ def _budget_message(
         sentence=sentence,
         when=now,
         facts=tuple(facts),
-        links=_links(settings.external_url),
+        links=links(settings.external_url),
         standing=worst(word for other, word in standing.items() if other != about),
         channels=tuple(budget.get("channels") or ()),
     )
@@ -316,7 +318,7 @@ def _first_message(source: str, several: list[Json], names: list[str], now: date
     where = listed if alone else f"{len(several)} places: {listed}"
     sentence = f"{source} was charged for the first time in {where}."
     lines = [
-        f"{each['kind']} {each['name']}: {_money(each['cost'], each['currency'])} since {_minute(each['since'])}"
+        f"{each['kind']} {each['name']}: {money(each['cost'], each['currency'])} since {minute(each['since'])}"
         for each in several
     ]
     return Message(
@@ -329,13 +331,46 @@ def _first_message(source: str, several: list[Json], names: list[str], now: date
         sentence=(one.get("sentence") or sentence) if alone else sentence,
         when=now,
         lines=(*lines[:_LONGEST], *([f"and {len(lines) - _LONGEST} more"] if lines[_LONGEST:] else [])),
-        links=_links(settings.external_url),
+        links=links(settings.external_url),
         source=source,
     )
 
 
 def _place(first: Json) -> str:
     return "/".join(("first", first["source"], first["provider"], first["kind"], first["name"]))
+
+
+# --- hourly jumps ----------------------------------------------------------------------------------------------------
+
+
+def _hourly_jump(jump: Json, told: Mapping[str, Told], now: datetime, settings: Settings, found: News) -> None:
+    """Each hour once: what it cost may still grow, and has been told as too much."""
+    name = "/".join(("jump", jump["source"], jump["provider"], jump["currency"], jump["hour"]))
+    if name in told:
+        return
+    currency = jump["currency"]
+    share = "" if jump["percent"] is None else f" of {jump['percent']}%"
+    moved = [f"{service}: {money(excess, currency, signed=True)}" for service, excess in jump["services"]]
+    message = Message(
+        key=key("hourly_jump", name),
+        fingerprint=name,
+        status=OPEN,
+        kind="hourly_jump",
+        severity="medium",
+        title=f"{jump['source']} ({jump['provider']}) made a jump{share} within an hour",
+        sentence=jump["sentence"],
+        when=now,
+        facts=(
+            ("cost of the hour", money(jump["cost"], currency)),
+            ("month until then", money(jump["before"], currency)),
+            ("dearest hour of the day before", money(jump["dearest"], currency)),
+            ("hour", f"{minute(jump['hour'])} UTC"),
+        ),
+        lines=(*moved[:_LONGEST], *([f"and {len(moved) - _LONGEST} more"] if moved[_LONGEST:] else [])),
+        links=links(settings.external_url),
+        source=jump["source"],
+    )
+    found.say(message, "")
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
@@ -348,31 +383,3 @@ def _standing(check: Json) -> dict[str, str]:
         reached = [each for each in budget["thresholds"] if each["reached"]]
         open_ |= {_threshold(budget, each): severity(each["severity"]) for each in reached}
     return {name: word for name, word in open_.items() if rank(word) >= 0}
-
-
-def _links(external_url: str | None) -> tuple[tuple[str, str], ...]:
-    return (("cloudspend", f"{external_url}/"),) if external_url else ()
-
-
-def _money(amount: str | None, currency: str, *, signed: bool = False) -> str:
-    try:
-        value = Decimal(str(amount))
-    except InvalidOperation:
-        return f"{amount} {currency}"
-    return f"{value:{'+' if signed else ''},.2f} {currency}"
-
-
-def _percent(ratio: str) -> str:
-    return f"{format((Decimal(ratio) * 100).quantize(Decimal('0.1')).normalize(), 'f')}%"
-
-
-def _share(spent: str, limit: str) -> str:
-    whole = Decimal(limit)
-    return f"{Decimal(spent) / whole * 100:.1f}%" if whole else "–"
-
-
-def _minute(instant: str) -> str:
-    try:
-        return f"{datetime.fromisoformat(instant):%Y-%m-%d %H:%M}"
-    except ValueError:
-        return str(date.fromisoformat(instant))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from exporter.analysis.anomalies import Finding
     from exporter.analysis.budgets import Standing
     from exporter.analysis.forecasts.standing import MonthForecast
+    from exporter.analysis.jumps import Jump
     from exporter.analysis.tripwire import FirstSpend
 
 _DAYS = 35
@@ -48,6 +49,7 @@ def check(picture: Picture, said: Mapping[str, Mapping[str, Any]], lake: Lake) -
         "budgets": [budget(each) for each in judged.budgets],
         "findings": [finding(each, accounts) for each in judged.findings[:MOST]],
         "first_spend": [first_spend(each) for each in judged.first_spends],
+        "hourly_jumps": [hourly_jump(each) for each in judged.jumps],
         "forecasts": [forecast(each) for each in judged.forecasts],
         "judged": list(judged.wanted),
         "failed": sorted(judged.failed),
@@ -165,6 +167,22 @@ def first_spend(first: FirstSpend) -> dict[str, Any]:
         "cost": text(first.cost),
         "currency": first.currency,
         "sentence": first.sentence,
+    }
+
+
+def hourly_jump(jump: Jump) -> dict[str, Any]:
+    """An hour that added too much to its month."""
+    return {
+        "source": jump.source,
+        "provider": jump.provider,
+        "currency": jump.currency,
+        "hour": jump.hour.isoformat(),
+        "cost": text(jump.cost),
+        "before": text(jump.before),
+        "dearest": text(jump.dearest),
+        "percent": None if jump.percent is None else text(jump.percent),
+        "services": [[service, text(excess)] for service, excess in jump.services],
+        "sentence": jump.sentence,
     }
 
 

@@ -24,13 +24,14 @@ from exporter.analysis.budgets import Remembered
 from exporter.analysis.budgets import evaluate as evaluate_budgets
 from exporter.analysis.folding import folded
 from exporter.analysis.forecasts.standing import HISTORY, charges, standing
+from exporter.analysis.jumps import Jump, jumps
 from exporter.analysis.reach import Reach, ended
 from exporter.analysis.tripwire import FirstSpend, Place, Watched, learn, trip
 from exporter.config.schema import Config
 from exporter.costs import Cost, CostTable
 from exporter.costs.money import text
 from exporter.metrics.families import SourceView
-from exporter.metrics.judged import JUDGEMENTS, Band, Judged, Thresholds
+from exporter.metrics.judged import HOURLY_JUMPS, JUDGEMENTS, Band, Judged, Thresholds
 from exporter.periods import ALWAYS, DAY, HOUR, Month, Window, day_of, midnight
 from exporter.polling.allowances import adjustments, budgets_of
 from exporter.polling.estate import Stored, silent, usage_of
@@ -46,7 +47,7 @@ _MOST_LOOKS = 500_000
 NEWS = 7 * DAY
 """How long a first spend is shown, and a finding that has ended."""
 _TRIPPED_DAYS, _TRIPPED_HOURS = 7 * DAY, 48 * HOUR
-"""How far the tripwire looks back. Charges that arrive later are no news any more."""
+"""How far the tripwire, and the look for jumps, go back. Charges that arrive later are no news any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ def judge(
 ) -> Judged:
     """Judge what is stored, and remember what was said. `views`: sources shown; `reaches`: of all that have charges."""
     wanted = tuple(name for name in JUDGEMENTS if name == "budgets" or getattr(config, name).enabled)
+    if any(view.hours is not None for view in views):
+        wanted += (HOURLY_JUMPS,)
     failed: set[str] = set()
 
     def attempt(name: str, judgement: Callable[[_Bench], Judged], so_far: Judged) -> Judged:
@@ -95,6 +98,7 @@ def judge(
         ("tripwire", _tripwire),
         ("budgets", _budgets),
         ("forecasts", _forecasts),
+        (HOURLY_JUMPS, _hourly_jumps),
     ):
         judged = attempt(name, judgement, judged)
     return replace(judged, failed=frozenset(failed))
@@ -105,6 +109,7 @@ _SAYS: Mapping[str, tuple[str, ...]] = {
     "tripwire": ("first_spends",),
     "budgets": ("budgets", "owners", "burning"),
     "forecasts": ("forecasts",),
+    HOURLY_JUMPS: ("jumps",),
 }
 
 
@@ -298,6 +303,21 @@ def _first(first: FirstSpend, seen: datetime) -> str:
             "seen": seen.isoformat(),
         }
     )
+
+
+# --- hourly jumps -------------------------------------------------------------------------------------------------
+
+
+def _hourly_jumps(bench: _Bench) -> Judged:
+    found: list[Jump] = []
+    for view in bench.views:
+        if view.hours is None:
+            continue
+        its = bench.config.alerts.of(view.name)
+        window = Window(bench.now - _TRIPPED_HOURS, bench.now)
+        share = Decimal(str(its.hourly_jump)).scaleb(-2)
+        found += jumps(view.days, view.hours, window, share, its.minimum_cost, view.basis, view.unknown)
+    return Judged(jumps=found)
 
 
 # --- budgets ------------------------------------------------------------------------------------------------------

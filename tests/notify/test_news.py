@@ -244,3 +244,44 @@ def test_first_spends_are_told_once_and_those_of_a_source_together() -> None:
     assert together.title == "First spend in region eu-south-2, service EKS (aws)"
     assert other.source == "gcp"
     assert people.hear(HOUR, first_spend=several) == []
+
+
+# --- hourly jumps ----------------------------------------------------------------------------------------------------
+
+
+def jump(hour: int, **changes: Any) -> Mapping[str, Any]:
+    return {
+        "source": "aws-prod",
+        "provider": "aws",
+        "currency": "USD",
+        "hour": f"2024-03-15T{hour:02}:00:00+00:00",
+        "cost": "1225.5",
+        "before": "20000",
+        "dearest": "31.25",
+        "percent": "6.1",
+        "services": [["AWS Lambda", "1190.125"], ["EC2 - Other", "4"]],
+        "sentence": "aws-prod (aws) cost 1,225.50 USD in the hour from 03:00 UTC.",
+    } | changes
+
+
+def test_an_hour_that_jumped_is_told_once_with_the_services_that_moved() -> None:
+    people = People()
+    (message,) = people.hear(hourly_jumps=[jump(3)])
+    assert (message.kind, message.status, message.severity, message.source) == (
+        *("hourly_jump", "open", "medium"),
+        "aws-prod",
+    )
+    assert message.title == "aws-prod (aws) made a jump of 6.1% within an hour"
+    assert message.lines == ("AWS Lambda: +1,190.12 USD", "EC2 - Other: +4.00 USD")
+    assert dict(message.facts)["month until then"] == "20,000.00 USD"
+    assert people.hear(HOUR, hourly_jumps=[jump(3, cost="1300")]) == [], "an hour that is still growing is told already"
+    (later,) = people.hear(HOUR, hourly_jumps=[jump(5), jump(3)])
+    assert later.key != message.key
+    assert people.hear(HOUR, hourly_jumps=[]) == []
+
+
+def test_the_first_hour_of_a_month_has_no_share_and_a_long_list_is_cut() -> None:
+    moved = [[f"service {number}", "2"] for number in range(20)]
+    (message,) = People().hear(hourly_jumps=[jump(0, percent=None, services=moved)])
+    assert message.title == "aws-prod (aws) made a jump within an hour"
+    assert message.lines[-2:] == ("service 11: +2.00 USD", "and 8 more")
