@@ -48,8 +48,17 @@ sources:
   - {name: demo, provider: demo, tags: [team, env]}
   - {name: focus-sample, provider: demo_focus, hours: true}
 budgets:
-  - {name: aws, amount: 26000, currency: USD, provider: aws, owner: platform}
-  - {name: google-cloud, amount: 8000, currency: USD, provider: gcp}
+  - name: aws
+    amount: 30000
+    currency: USD
+    provider: aws
+    owner: platform
+    adjust: {headroom: 20%, most_change: 100%, most: 1000000}
+  - name: google-cloud
+    amount: 10000
+    currency: USD
+    provider: gcp
+    adjust: {headroom: 0%, most_change: 100%, most: 1000000}
   - name: development
     amount: 500
     account: "444455556666"

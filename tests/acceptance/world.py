@@ -81,8 +81,12 @@ class Metrics(list[tuple[str, dict[str, str], Decimal]]):
         return {labels[label] for metric, labels, _ in self if metric == name}
 
     def money(self) -> Metrics:
-        """What says how much something cost: all that has a currency, the exporter's own price apart."""
-        return Metrics(each for each in self if "currency" in each[1] and "_api_" not in each[0])
+        """What says how much something cost: all that has a currency.
+
+        Without the exporter's own price, and without the nowcast, which moves with the clock.
+        """
+        moving = ("_api_", "_nowcast_")
+        return Metrics(each for each in self if "currency" in each[1] and not any(word in each[0] for word in moving))
 
 
 @dataclass

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -29,6 +29,16 @@ _DAY = _REAL if _REAL.day > 2 else _REAL.replace(day=3)
 TODAY, YESTERDAY = f"{_DAY}T12:00:00Z", f"{_DAY - timedelta(days=1)}T12:00:00Z"
 
 Costs = list[Mapping[str, str]]
+PROVIDER = ("source", "provider")
+USAGE = ("--by", "source,provider,charge_category,day", "--days", "40", "--cost", "effective")
+ABOUT_SPEND = {
+    "CloudspendAnomaly",
+    "CloudspendDailySpike",
+    "CloudspendBudgetThresholdReached",
+    "CloudspendBudgetForecastExceeded",
+    "CloudspendBudgetBurningFast",
+}
+JUDGED = ("cloudspend_daily_usage_cost", "cloudspend_daily_cost_expected")
 
 
 @dataclass(frozen=True)
@@ -39,18 +49,23 @@ class Estate:
     today: Costs
     yesterday: Costs
     by_day: Costs
+    usage: Costs
+    """By day too, as judged: what was committed beforehand is spread over the days that use it."""
     settled: Mapping[str, date]
+    reached: set[str]
+    """The budgets that have reached a threshold, as `cloudspend budgets check` tells."""
 
 
-def run(folder: Path, *words: str, now: str) -> str:
+def run(folder: Path, *words: str, now: str, codes: Container[int] = (0,)) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "exporter", *words],
         cwd=folder,
         env={**os.environ, "CLOUDSPEND_NOW": f"{now},frozen"},
-        check=True,
+        check=False,
         capture_output=True,
         text=True,
     )
+    assert done.returncode in codes, done.stderr
     return done.stdout
 
 
@@ -96,7 +111,12 @@ def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
     with Server(argv, url=url, ready=f"{url}/-/ready", log=log, env=environment):
         until(lambda: log.read_text().count('msg="source polled"') == 2, "both sources are polled today")
         today = costs(folder, *leaf, now=TODAY)
-        by_day = costs(folder, "--by", "source,provider,service,account,region,day", "--days", "40", now=TODAY)
+        by_day = costs(
+            folder, "--by", "source,provider,service,account,region,charge_category,day", "--days", "40", now=TODAY
+        )
+        budgets = json.loads(run(folder, "budgets", "check", "--demo", "--format", "json", now=TODAY, codes={0, 1}))
+        usage = [line for line in costs(folder, *USAGE, now=TODAY) if line["charge_category"] == "usage"]
+        reached = {each["name"] for each in budgets if any(at["reached"] for at in each["thresholds"])}
         with prometheus(folder, prometheus_config(folder, instance)) as server:
             until(lambda: _sees(server, today), "the rules have been evaluated over today's snapshot")
             ends = query(server, "cloudspend_data_end_timestamp_seconds")
@@ -104,7 +124,7 @@ def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
                 each["metric"]["source"]: date.fromtimestamp(float(each["value"][1]) - 86400)  # noqa: DTZ012
                 for each in ends
             }
-            yield Estate(server, today, yesterday, by_day, settled)
+            yield Estate(server, today, yesterday, by_day, usage, settled, reached)
 
 
 def _sees(server: Server, today: Costs) -> bool:
@@ -133,7 +153,12 @@ def expected(estate: Estate, labels: tuple[str, ...], metric: str, operation: st
     if metric == "cloudspend_daily_cost":
         days = {source: day.isoformat() for source, day in estate.settled.items()}
         return grouped([line for line in estate.by_day if line["day"] == days[line["source"]]], labels)
+    if metric in JUDGED:  # what is expected is no cost that anybody was billed: the lines of the scrape are added up
+        return grouped([{**line["metric"], "cost": line["value"][1]} for line in query(estate.server, metric)], labels)
     today, yesterday = estate.today, estate.yesterday
+    if operation.startswith("usage_"):
+        operation = operation.removeprefix("usage_")
+        today, yesterday = ([line for line in one if line["charge_category"] == "usage"] for one in (today, yesterday))
     if operation == "delta1h":  # only the sample bill has hours; an hour ago Prometheus still saw yesterday's figures
         today, yesterday = ([line for line in one if line["source"] == "focus-sample"] for one in (today, yesterday))
     now, before = grouped(today, labels), grouped(yesterday, labels)
@@ -157,13 +182,23 @@ def test_a_recording_rule_has_the_value_that_costs_gives(estate: Estate, record:
     shows = found(samples, labels)
     assert shows.keys() == should.keys()
     assert len(shows) > 2
-    exact = operation == "sum"
+    exact = operation.endswith("sum")
     for key, value in should.items():
         assert shows[key] == pytest.approx(value, rel=1e-12 if exact else 0, abs=1e-9 if exact else 0.005), key
 
 
-def test_nothing_fires_over_a_healthy_demo(estate: Estate) -> None:
-    assert query(estate.server, "ALERTS") == []
+def test_what_was_compared_with_what_was_expected_is_the_usage_of_the_settled_day(estate: Estate) -> None:
+    demo = 'sum without (account, service, region) (cloudspend_daily_usage_cost{source="demo"})'
+    day = estate.settled["demo"].isoformat()
+    should = grouped([line for line in estate.usage if (line["source"], line["day"]) == ("demo", day)], PROVIDER)
+    assert found(query(estate.server, demo), PROVIDER) == pytest.approx(should, abs=1e-4)
+
+
+def test_the_demo_fires_for_its_stories_and_nothing_ails_the_exporter(estate: Estate) -> None:
+    firing = [each["metric"] for each in query(estate.server, "ALERTS")]
+    assert {alert["alertname"] for alert in firing} <= ABOUT_SPEND
+    reached = {alert["budget"] for alert in firing if alert["alertname"] == "CloudspendBudgetThresholdReached"}
+    assert reached == estate.reached
 
 
 def test_prometheus_saw_every_series_once_and_took_it_all(estate: Estate) -> None:

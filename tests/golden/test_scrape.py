@@ -53,6 +53,9 @@ def test_no_series_stands_twice_and_no_label_is_empty(scrape: str) -> None:
 
 def test_every_stored_family_is_there_and_no_live_one(scrape: str) -> None:
     shown = [line.split()[2] for line in scrape.splitlines() if line.startswith("# TYPE")]
-    elsewhere = "cloudspend_account_month_to_date_cost"  # of sources that cannot join account with service
+    elsewhere = {
+        "cloudspend_account_month_to_date_cost",  # of sources that cannot join account with service
+        "cloudspend_first_spend_cost",  # nothing is new in the demo at that noon
+    }
     stored = [name for name, spec in CATALOG.items() if not (spec.live or spec.section or spec.history)]
-    assert shown == [name for name in stored if name != elsewhere]
+    assert shown == [name for name in stored if name not in elsewhere]

@@ -18,7 +18,7 @@ from urllib.request import Request, urlopen
 import pytest
 import yaml
 
-from exporter.errors import REASONS
+from exporter.errors import NOTIFY_REASONS, REASONS
 from exporter.metrics.catalog import CATALOG, WORKER_FAILURES
 from tests.neighbours import alertmanager, require, until
 
@@ -213,7 +213,8 @@ def test_a_runbook_answers_the_same_questions_in_the_same_order(alert: str) -> N
 
 
 def test_the_runbook_explains_every_reason_word() -> None:
-    assert re.findall(r"^### (.+)$", RUNBOOKS, re.MULTILINE) == list(REASONS)
+    channels = [f"A channel says {word}" for word in NOTIFY_REASONS]
+    assert re.findall(r"^### (.+)$", RUNBOOKS, re.MULTILINE) == [*REASONS, *channels]
     assert set(WORKER_FAILURES) <= set(re.findall(r"`(\w+)`", RUNBOOKS))
 
 
