@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Start, stop and follow the demo: cloudspend on port 9753, and Prometheus and Alertmanager where they are installed.
 
-Everything lies in .demo/: data, logs, one pid file per process. `make demo`, `make demo-stop`, `make demo-logs`.
+Prometheus starts with a year of history: every settled day of the store. Everything lies in .demo/: data, logs, one pid
+file per process. `make demo`, `make demo-stop`, `make demo-logs`; DEMO_FOLDER and DEMO_ADDRESS move it elsewhere.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -20,8 +22,10 @@ from urllib.request import urlopen
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-DEMO = ROOT / ".demo"
-EXPORTER = "127.0.0.1:9753"
+DEMO = Path(os.environ.get("DEMO_FOLDER", ROOT / ".demo"))
+EXPORTER = os.environ.get("DEMO_ADDRESS", "127.0.0.1:9753")
+SOURCES = 2
+"""So many has `cloudspend serve --demo`."""
 
 
 def main() -> int:
@@ -41,7 +45,7 @@ def start() -> int:
     command = [sys.executable, "-m", "exporter", "serve", "--demo", "--web.listen-address", EXPORTER]
     if not launch("cloudspend", command, f"http://{EXPORTER}/-/ready"):
         return 1
-    print(f"cloudspend    http://{EXPORTER}/metrics")
+    print(f"cloudspend    http://{EXPORTER}/")
     prometheus, alertmanager = found("prometheus"), found("prometheus-alertmanager", "alertmanager")
     manager = None
     if alertmanager:
@@ -52,8 +56,9 @@ def start() -> int:
         if launch("alertmanager", command, f"http://{manager}/-/ready"):
             print(f"Alertmanager  http://{manager}/")
     if prometheus:
+        write_history()
         address = f"127.0.0.1:{free_port()}"
-        flags = [f"--storage.tsdb.path={DEMO / 'prometheus'}", "--storage.tsdb.retention.time=400d"]
+        flags = [f"--storage.tsdb.path={DEMO / 'prometheus'}", "--storage.tsdb.retention.time=430d"]
         config = f"--config.file={local_prometheus(manager)}"
         command = [prometheus, config, f"--web.listen-address={address}", *flags]
         if launch("prometheus", command, f"http://{address}/-/ready"):
@@ -63,6 +68,54 @@ def start() -> int:
             print(f"{name} is not installed here; scripts/install-neighbours installs it")
     print("make demo-logs follows the log, make demo-stop ends it all")
     return 0
+
+
+def write_history() -> None:
+    """Put a year into Prometheus' folder before it starts: the settled days, and the last hour of scrapes."""
+    promtool = found("promtool")
+    if not promtool:
+        print("promtool is not installed here, so Prometheus starts without history", file=sys.stderr)
+        return
+    wait_for(lambda: up(scrape()) == SOURCES, 60)
+    year, hour, blocks = DEMO / "history.om", DEMO / "hour.om", str(DEMO / "prometheus")
+    create = [promtool, "tsdb", "create-blocks-from", "--max-block-duration=8760h", "openmetrics"]
+    commands = [
+        [sys.executable, "-m", "exporter", "history", "--demo", "--output", str(year)],
+        [*create, str(year), blocks],
+    ]
+    if not (DEMO / "prometheus" / "wal").exists():  # else it has scrapes of its own, and would drop them
+        hour.write_text(as_if_scraped(scrape(), int(time.time()) - 5))
+        commands.append([*create, str(hour), blocks])
+    with (DEMO / "history.log").open("wb") as log:
+        for command in commands:
+            if subprocess.run(command, cwd=DEMO, stdout=log, stderr=log, check=False).returncode:
+                print(f"Prometheus starts without history: {DEMO / 'history.log'} says why", file=sys.stderr)
+                return
+    year.unlink()
+    hour.unlink(missing_ok=True)
+
+
+def as_if_scraped(said: str, until: int) -> str:
+    """What the exporter says now, as of every minute of the hour before `until`, so that graphs begin at once."""
+    samples = []
+    for line in said.splitlines():
+        if line.startswith("cloudspend_"):
+            series, _, value = line.rpartition(" ")
+            name, brace, labels = series.partition("{")
+            labelled = f'{name}{{job="cloudspend",instance="{EXPORTER}"{"," + labels if brace else "}"}'
+            samples += [f"{labelled} {value} {at}" for at in range(until - 3600, until + 1, 60)]
+    return "\n".join([*samples, "# EOF", ""])
+
+
+def scrape() -> str:
+    with urlopen(f"http://{EXPORTER}/metrics", timeout=10) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+def up(said: str) -> int:
+    """How many sources have been polled."""
+    return sum(1 for line in said.splitlines() if line.startswith("cloudspend_up{") and line.endswith(" 1"))
 
 
 def stop() -> int:
@@ -86,8 +139,9 @@ def logs() -> int:
 
 
 def local_prometheus(alertmanager: str | None) -> Path:
-    """The shipped prometheus.yml with the host names of this machine; all else is as shipped."""
+    """The shipped prometheus.yml with the host names of this machine, and scraping often: nobody waits for a demo."""
     config = yaml.safe_load((ROOT / "prometheus.yml").read_text())
+    config["global"] |= {"scrape_interval": "5s", "scrape_timeout": "5s", "evaluation_interval": "5s"}
     config["rule_files"] = [str(ROOT / path) for path in config["rule_files"]]
     config["scrape_configs"] = [job for job in config["scrape_configs"] if job["job_name"] == "cloudspend"]
     config["scrape_configs"][0]["static_configs"] = [{"targets": [EXPORTER]}]
@@ -106,18 +160,29 @@ def launch(name: str, command: list[str], ready: str) -> bool:
         )
     # The command line beside the number: a pid may belong to somebody else by the time of `stop`.
     pid_file(name).write_text(f"{process.pid}\n{command[0]}")
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urlopen(ready, timeout=5) as answer:
-                if answer.status == 200:
-                    return True
-        except (URLError, OSError):
-            pass
-        time.sleep(0.1)
+    if wait_for(lambda: process.poll() is not None or answers(ready), 60) and process.poll() is None:
+        return True
     print(f"{name} did not come up:", file=sys.stderr)
     print((DEMO / f"{name}.log").read_text(errors="replace")[-2000:], file=sys.stderr)
     return False
+
+
+def wait_for(holds: Callable[[], bool], seconds: float) -> bool:
+    """Whether it holds in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if holds():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
 
 
 def pids() -> list[str]:
