@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo demo-stop demo-logs test test-matrix check golden docs dashboards bench clean
+.PHONY: help setup demo demo-stop demo-logs picture test test-matrix check golden docs dashboards bench clean
 .DEFAULT_GOAL := help
 
 help: ## Show these words
@@ -26,6 +26,9 @@ demo-stop: ## Stop what `make demo` started
 
 demo-logs: ## Follow the log of the demo
 	@$(BIN)/python scripts/demo.py logs
+
+picture: $(STAMP) ## Take the picture of the README from the running demo
+	@$(BIN)/python scripts/picture.py
 
 test: $(STAMP) ## Install missing neighbours, then every check and test
 	@scripts/install-neighbours

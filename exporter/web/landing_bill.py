@@ -101,8 +101,8 @@ def _budget(budget: Json) -> str:
         sentence += f" Expected by {_day(last)}: {_amount(expected)}{_share(expected, limit)}."
         label += f", {expected:,.2f} expected"
     if budget["exhausted_on"]:
-        word = "Used up since" if spent > limit else "Used up on"
-        sentence += f" {word} {_day(date.fromisoformat(budget['exhausted_on']))}."
+        day = _day(date.fromisoformat(budget["exhausted_on"]))
+        sentence += f" Used up since {day}." if spent > limit else f" Used up on {day} at this pace."
     bar = svg.budget(limit, spent, expected, Decimal(budget["elapsed"]), label)
     return (
         f'<div class="head"><h3>{escape(budget["name"])}</h3><span class="mark {kind[0]}">{escape(kind[1])}</span>'

@@ -116,10 +116,10 @@ class Page:
             if each.get("method") == "Log.entryAdded" and each.get("sessionId") == self._session
         ]
 
-    def picture(self, path: Path) -> None:
-        """The whole page as PNG, however long."""
-        size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": self._width, "height": size["height"], "scale": 1}
+    def picture(self, path: Path, height: int | None = None) -> None:
+        """The page as PNG, however long it is, or its upper `height`."""
+        height = height or self.call("Page.getLayoutMetrics")["cssContentSize"]["height"]
+        clip = {"x": 0, "y": 0, "width": self._width, "height": height, "scale": 1}
         taken = self.call("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(base64.b64decode(taken["data"]))

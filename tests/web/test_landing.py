@@ -254,7 +254,7 @@ def test_a_budget_says_how_it_stands_in_a_sentence() -> None:
     said = words(page(budgets=[BUDGET]))
     assert (
         "azure▲ at riskmonthly7,102.23 of 9,000.00 EUR spent (79 %), 60 % of the time gone. Expected by 30 September:"
-        " 11,532.09 (128 %). Used up on 24 September." in said
+        " 11,532.09 (128 %). Used up on 24 September at this pace." in said
     )
     assert "1 budget at risk" in said
 
