@@ -44,8 +44,8 @@ _SENTENCES: Mapping[str, str] = {
     "datetime_from_date_parsing": "{value} is not an instant such as 2024-09-01T00:00:00Z",
     "url_parsing": "is not a URL: {error}",
     "url_scheme": "must be a URL that begins with {expected_schemes}",
-    "union_tag_invalid": "{tag!r} is not one of {expected_tags}",
-    "union_tag_not_found": "has no type",
+    "union_tag_invalid": "type {tag!r} is not one of {expected}",
+    "union_tag_not_found": "type is missing",
     "value_error": "{error}",
     "not_there": "{said}",
     "assertion_error": "{error}",
@@ -151,7 +151,7 @@ class Translator:
     def _sentence(self, place: Place, error: ErrorDetails) -> tuple[str, str | None]:
         kind, context, value = error["type"], error.get("ctx", {}), at(self.document.value, place)
         # Members of an enum come as `<Cost.BILLED: 'billed'>`.
-        choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
+        choices = re.findall(r"'([^']*)'", str(context.get("expected") or context.get("expected_tags", "")))
         if choices:
             context = {**context, "expected": ", ".join(choices)}
         context = {key: _limit(limit) for key, limit in context.items()}
@@ -159,6 +159,7 @@ class Translator:
         template = _SENTENCES.get(kind + one) or _SENTENCES.get(kind)
         sentence = template.format(value=self._shown(place), **context) if template else _lowered(error["msg"])
         message, _, hint = sentence.partition(HINT)
+        value = context.get("tag", value)  # of a part that says itself which kind it is
         meant = suggestion(value, choices) if isinstance(value, str) and not self._is_hidden(place) else None
         return message, hint or (f"did you mean {meant}?" if meant else None)
 

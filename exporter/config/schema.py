@@ -343,22 +343,34 @@ class Config(Settings):
         return parts
 
     @model_validator(mode="after")
-    def _budgets_name_what_there_is(self) -> Config:
+    def _parts_name_what_there_is(self) -> Config:
         tags = {tag for source in self.sources for tag in source.tags}
         channels = {channel.name: channel.type for channel in self.notify.channels}
-        details = []
+        sources = [source.name for source in self.sources]
+        wrongs: list[tuple[tuple[str | int, ...], str]] = [
+            (("notify", "channels", place, "sources", index), _no_source(name, sources))
+            for place, channel in enumerate(self.notify.channels)
+            for index, name in enumerate(channel.sources)
+            if name not in sources
+        ]
         for place, budget in enumerate(self.budgets):
             wrong: dict[tuple[str, str | int], str] = {
                 ("tags", tag): UNKEPT_TAG for tag in budget.tags if tag not in tags
             }
             named = enumerate(budget.channels)
             wrong |= {("channels", index): said for index, one in named if (said := no_channel(one, channels))}
-            for inner, said in wrong.items():
-                kind = PydanticCustomError("not_there", "{said}", {"said": said})
-                details.append(InitErrorDetails(type=kind, loc=("budgets", place, *inner), input=None))
-        if details:
+            wrongs += [(("budgets", place, *inner), said) for inner, said in wrong.items()]
+        if wrongs:
+            details = [
+                InitErrorDetails(type=PydanticCustomError("not_there", "{said}", {"said": said}), loc=where, input=None)
+                for where, said in wrongs
+            ]
             raise ValidationError.from_exception_data("Config", details)
         return self
+
+
+def _no_source(name: str, names: list[str]) -> str:
+    return f"{name!r} is not a source. hint: {known(name, names, 'one of')}"
 
 
 def repeated(names: list[Any]) -> list[tuple[int, int]]:

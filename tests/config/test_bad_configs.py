@@ -134,6 +134,78 @@ SENTENCES = {
     "bad-nested-secret": "line 6: sources[0].login.password: is missing. hint: give password or password_file",
     "bad-no-sources": "sources: is missing",
     "bad-no-threads": "line 1: store.threads: must be at least 1, not 0",
+    "bad-notify-cool-down": (
+        "line 1: notify.cool_down: 1 is not a duration such as 30m, 8h or 2d. hint: a number needs its unit"
+    ),
+    "bad-notify-direct": "line 1: notify.direct: 'maybe' is neither true nor false",
+    "bad-notify-external-url": (
+        "line 1: notify.external_url: must be a URL that begins with https:// or http://, without a user or a password"
+    ),
+    "bad-notify-give-up": "line 1: notify.give_up_after: must be longer than 0s",
+    "bad-notify-header-value": ("line 3: notify.channels[0].headers: X-Team has a character that headers cannot hold"),
+    "bad-notify-header": "line 3: notify.channels[0].headers: 'X Team' is no name of a header",
+    "bad-notify-icinga-url": (
+        "line 3: notify.channels[0].url: must be a URL that begins with https:// or http://, without a user"
+        " or a password"
+    ),
+    "bad-notify-key": "line 2: notify.chanels: unknown key. hint: did you mean channels?",
+    "bad-notify-kind": (
+        "line 3: notify.channels[0].kinds[0]: 'budgets' is not one of anomaly, budget, first_spend,"
+        " hourly_jump, alert"
+        ". hint: did you mean budget?"
+    ),
+    "bad-notify-name": (
+        "line 3: notify.channels[0].name: 'Ops Team' is not a name such as aws-prod"
+        ". hint: lower-case letters, digits, '_', '.' and '-', a letter or digit first"
+    ),
+    "bad-notify-no-name": "line 3: notify.channels[0].name: is missing",
+    "bad-notify-no-password": (
+        "line 3: notify.channels[0]: username and password go together. hint: give both or neither"
+    ),
+    "bad-notify-no-recipient": "line 3: notify.channels[0].recipients: must have at least one entry",
+    "bad-notify-no-type": "line 3: notify.channels[0]: type is missing",
+    "bad-notify-no-url": "line 3: notify.channels[0].url: is missing. hint: give url or url_file",
+    "bad-notify-placeholder": (
+        "line 3: notify.channels[0].body: {tittle} is nothing that a message has"
+        ". hint: one of key, fingerprint, status, kind, severity, title, sentence, text, facts, lines,"
+        " links, when, source"
+    ),
+    "bad-notify-plain-password": (
+        "line 3: notify.channels[0]: a password over security: plain can be read on the way. hint: starttls or tls"
+    ),
+    "bad-notify-port": "line 3: notify.channels[0].port: must be at most 65535, not 70000",
+    "bad-notify-quiet-critical": "line 1: notify.quiet_hours.critical: 'later' is not one of send, hold",
+    "bad-notify-quiet-same": "line 1: notify.quiet_hours: start and end are the same",
+    "bad-notify-quiet-zone": ("line 1: notify.quiet_hours.timezone: 'Berlin' is not a time zone such as Europe/Berlin"),
+    "bad-notify-quiet": ("line 1: notify.quiet_hours.start: must be a text, not a number. hint: put it in quotes"),
+    "bad-notify-recipient-text": (
+        "line 3: notify.channels[0].recipients: must be a list, not a text. hint: begin each entry with a dash"
+    ),
+    "bad-notify-recipient": (
+        "line 3: notify.channels[0].recipients[0]: 'finops' is not an e-mail address such as costs@example.com"
+    ),
+    "bad-notify-repeated": "line 4: notify.channels[1].name: is the name of another channel too",
+    "bad-notify-secret-twice": (
+        "line 3: notify.channels[0].secret_file: secret is given too. hint: keep one of the two"
+    ),
+    "bad-notify-security": "line 3: notify.channels[0].security: 'ssl' is not one of starttls, tls, plain",
+    "bad-notify-severity": (
+        "line 3: notify.channels[0].min_severity: 'hi' is not one of info, low, medium, high, critical"
+        ". hint: did you mean high?"
+    ),
+    "bad-notify-source": "line 3: notify.channels[0].sources[0]: 'b' is not a source. hint: one of a",
+    "bad-notify-strange-option": (
+        "line 3: notify.channels[0].secret: unknown key"
+        ". hint: the keys here are name, min_severity, kinds, sources, resolved, quiet_hours, timeout, type,"
+        " url, ca_file, url_file"
+    ),
+    "bad-notify-timeout": "line 3: notify.channels[0].timeout: must be longer than 0s",
+    "bad-notify-type": (
+        "line 3: notify.channels[0]: type 'slak' is not one of feishu, slack, email, webhook, icinga, log,"
+        " apprise"
+        ". hint: did you mean slack?"
+    ),
+    "bad-notify-url": "line 3: notify.channels[0].url: must be a URL that begins with https:// or http://",
     "bad-number-for-text": "line 7: sources[0].accounts[0]: must be a text, not a number. hint: put it in quotes",
     "bad-open-list": "line 5: not YAML at column 11: a list that begins with [ does not end. hint: close it with ]",
     "bad-open-quote": "line 2: not YAML at column 44: a quoted text does not end. hint: close it with the same quote",

@@ -69,6 +69,12 @@ BEYOND = {
     *("bad-budget-bounds", "bad-budget-share-twice"),  # the same
     *("bad-budget-no-share", "bad-budget-category", "bad-budget-address"),  # what a validator judges
     *(file.stem for file in HERE.glob("bad-budget-*folder*.yml")),  # other files
+    *("bad-notify-repeated", "bad-notify-source", "bad-notify-quiet-same"),  # two values together
+    *("bad-notify-no-password", "bad-notify-plain-password"),  # the same
+    *("bad-notify-give-up", "bad-notify-timeout"),  # lengths of time
+    *("bad-notify-external-url", "bad-notify-icinga-url", "bad-notify-url"),  # what a validator judges
+    *("bad-notify-header", "bad-notify-header-value", "bad-notify-placeholder"),  # the same
+    *("bad-notify-recipient", "bad-notify-quiet-zone"),  # the same
 }
 """Mistakes that a JSON schema cannot tell."""
 
