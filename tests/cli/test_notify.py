@@ -29,7 +29,7 @@ NOW = datetime(2024, 9, 29, 12, tzinfo=UTC)
 
 @dataclass
 class Home:
-    """A folder with a bill of 21 US dollars before credits, a budget of one, and two channels: an HTTP server, and the log."""
+    """A folder with a bill of 21 US dollars, a budget of one, and two channels: an HTTP server, and the log."""
 
     folder: Path
     hook: WebhookDouble
