@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from exporter.analysis.forecasts import TooYoung, ahead, finish, forecast, month_end, nowcast
+from exporter.analysis.forecasts.replay import replay, whole_months
 from exporter.errors import CloudspendError
 from exporter.periods import DAY, Month, Window
 
@@ -75,19 +76,24 @@ def test_a_fee_of_two_months_is_expected_in_the_third(day: int) -> None:
 
 
 def test_a_fee_on_the_first_weekday_is_not_taken_for_one_on_the_same_day() -> None:
-    firsts = {
-        date(2024, 1, 1),
-        date(2024, 2, 1),
-        date(2024, 3, 1),
-        date(2024, 4, 1),
-        date(2024, 5, 1),
-        date(2024, 6, 3),
-    }
-    dates = days(150)
-    charges = noisy(150) + np.array([400.0 if each in firsts else 0.0 for each in dates])
+    dates = days(214, date(2024, 4, 29))
+    firsts = {min(each for each in dates if each.month == month and each.weekday() < 5) for month in range(5, 12)}
+    assert date(2024, 9, 2) in firsts
+    charges = noisy(214) + np.array([400.0 if each in firsts else 0.0 for each in dates])
     outlook = ahead(charges, dates, 14)
     costs = {outlook.first + timedelta(n): cost for n, cost in enumerate(outlook.mean[0])}
-    assert costs[date(2024, 6, 3)] > 300
+    assert costs[date(2024, 12, 1)] < 110  # a Sunday
+    assert costs[date(2024, 12, 2)] > 300
+
+
+def test_a_fee_that_may_be_one_of_the_day_or_of_the_weekday_is_expected_once() -> None:
+    dates = days(150)
+    charges = noisy(150) + np.array([400.0 if each.day == 1 else 0.0 for each in dates])
+    assert all(each.weekday() < 5 for each in dates if each.day == 1)
+    outlook = ahead(charges, dates, 14)
+    costs = {outlook.first + timedelta(n): cost for n, cost in enumerate(outlook.mean[0])}
+    assert costs[date(2024, 6, 1)] > 300  # a Saturday
+    assert costs[date(2024, 6, 3)] < 110
 
 
 def test_a_single_odd_day_is_not_the_new_level() -> None:
@@ -95,6 +101,29 @@ def test_a_single_odd_day_is_not_the_new_level() -> None:
     calm = forecast(charges, days(90), 10).mean.sum()
     charges[0, -1] = 1000
     assert forecast(charges, days(90), 10).mean.sum() == pytest.approx(calm, rel=0.05)
+
+
+@pytest.mark.parametrize("place", [-3, -2, -1])
+def test_a_fee_among_three_days_in_a_row_is_not_their_level(place: int) -> None:
+    charges = noisy(90)
+    charges[0, -3:] += 20
+    calm = ahead(charges, days(90), 10).total[0]
+    charges[0, place] += 5000
+    assert ahead(charges, days(90), 10).total[0] == pytest.approx(calm, rel=0.05)
+
+
+def test_what_is_back_at_its_old_level_is_there_at_once() -> None:
+    charges = noisy(90)
+    charges[0, -6:-1] += 300
+    assert forecast(charges, days(90), 10).mean.mean() == pytest.approx(100, rel=0.03)
+
+
+def test_a_busy_close_of_each_month_is_not_the_level_of_the_next() -> None:
+    dates = days(91)
+    assert (dates[-1] + DAY).day == 1
+    busy = np.array([(each + 3 * DAY).month != each.month for each in dates])
+    found = ahead(noisy(91) * np.where(busy, 2.0, 1.0), dates, 27)
+    assert found.mean[0] == pytest.approx(np.full(27, 100.0), rel=0.05)
 
 
 def test_three_days_in_a_row_are_the_new_level() -> None:
@@ -120,6 +149,17 @@ def test_credits_are_charges_upside_down() -> None:
 def test_a_series_that_is_off_on_most_days_keeps_its_weekdays() -> None:
     charges = np.tile([0.0, 0, 70, 0, 0, 0, 0], 12)[None]
     assert forecast(charges, days(84), 7).mean[0] == pytest.approx([0, 0, 70, 0, 0, 0, 0], abs=0.5)
+
+
+@pytest.mark.parametrize("day", [1, 15])
+def test_of_a_line_that_is_nothing_but_a_monthly_fee_the_fee_is_expected_on_its_day(day: int) -> None:
+    dates = days(168)
+    charges = np.array([[1150.0 if each.day == day else 0.0 for each in dates]])
+    outlook = ahead(charges, dates, 31)
+    costs = {outlook.first + timedelta(n): cost for n, cost in enumerate(outlook.mean[0])}
+    assert {each: round(cost) for each, cost in costs.items() if abs(cost) > 1} == {
+        each: 1150 for each in costs if each.day == day
+    }
 
 
 def test_what_was_on_once_is_not_expected_again_and_what_has_just_begun_goes_on_for_a_while() -> None:
@@ -189,15 +229,31 @@ def test_a_series_twice_as_dear_has_a_forecast_twice_as_dear(charges: Array, hor
         assert its == pytest.approx(mine * 2.0**power, rel=1e-6, abs=1e-6 * charges.max() * 2.0**power)
 
 
-@given(worlds, st.integers(1, 31), st.floats(1, 1000))
-@settings(deadline=None, max_examples=20)
-def test_nothing_is_known_of_the_days_that_follow(charges: Array, horizon: int, later: float) -> None:
-    dates = days(charges.shape[1])
-    longer = np.hstack([charges, np.full((len(charges), 31), later)])
-    one = forecast(charges, dates, horizon)
-    other = forecast(longer[:, : charges.shape[1]], dates, horizon)
-    for mine, its in zip(one, other, strict=True):
-        assert its == pytest.approx(mine)
+@given(worlds, st.integers(0, 90), st.sampled_from(["auto", "seasonal", "linear"]), st.floats(0, 1e6))
+@settings(deadline=None, max_examples=15)
+def test_another_future_leaves_every_forecast_of_the_past_as_it_was(
+    charges: Array, known: int, model: str, later: float
+) -> None:
+    dates, every = days(charges.shape[1]), (1, 7, 16, 27)
+    other = charges.copy()
+    other[:, known:] = other[:, known:] * 3 + later
+    months = [each for each in whole_months(dates) if each.first > dates[0] + 13 * DAY]
+    one, two = (replay(each, dates, months, every, model) for each in (charges, other))
+    for place, month in enumerate(months):
+        for number, settled in enumerate(every):
+            if (month.first - dates[0]).days + settled <= known:
+                for name in ("said", "low", "high"):
+                    mine, its = (getattr(each, name)[:, place, number] for each in (one, two))
+                    np.testing.assert_array_equal(mine, its)  # bit by bit
+
+
+def test_another_future_is_another_forecast_of_what_follows_it() -> None:
+    charges = noisy(120, rows=2)
+    other = charges.copy()
+    other[:, 100:] *= 3  # from 10 April on
+    one, two = (replay(each, days(120), [Month(2024, 4)], range(5, 20)) for each in (charges, other))
+    changed = (one.said != two.said).all(axis=(0, 1)).tolist()
+    assert changed == [False] * 5 + [True] * 10
 
 
 def test_the_forecast_of_a_series_does_not_depend_on_its_neighbours() -> None:

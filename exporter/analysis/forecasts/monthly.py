@@ -6,14 +6,15 @@ the start or the end. What two of them had beyond a plain day is expected again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.analysis.forecasts.profile import TINY, Array
+from exporter.analysis.forecasts.profile import TINY, WEEK, Array
 from exporter.periods import DAY, Month
 
 EDGE = 4
@@ -21,7 +22,9 @@ EDGE = 4
 WORKDAYS = 3
 """So many of the first and last weekdays of a month are counted as such: closes and payrolls skip weekends."""
 MONTHS = 3
-"""So many months back are looked at."""
+"""So many months say what comes, and …"""
+LONGEST = 6
+"""… so many which place of a day in its month it comes by."""
 
 _ODD, _ODD_SHARE = 2.5, 0.10
 """So many spreads, and this share of the level, beyond a plain day: in two months, or …"""
@@ -29,6 +32,9 @@ _ODD_ONCE, _SHARE_ONCE = 6.0, 0.5
 """… so far where only one month is known, and then half of it is expected."""
 _STEADIER = 0.7
 """Shares must be so much closer to each other than amounts to be what is repeated."""
+_LATER = 0.1
+"""Of two places that as many months agree about, the first of `_places` it is."""
+_LEAST_FACTOR = 0.2
 CYCLE = 31
 """Every position in a month comes within so many days."""
 
@@ -43,43 +49,83 @@ def monthly(
     """
     days, series = charges.shape
     beyond = charges - plain
-    size = np.maximum(plain[-28:].mean(axis=0), 0)
-    looks = [
-        (ahead, list(columns), *_odd(beyond, spread, weekdays, size, list(columns)))
+    odd = _Odd.of(beyond, spread, weekdays, np.maximum(plain[-28:].mean(axis=0), 0))
+    days_ahead = [
+        [_Look.of(odd, rank, columns) for rank, columns in counterparts(first + ahead * DAY, first - days * DAY, first)]
         for ahead in range(CYCLE)
-        for columns in counterparts(first + ahead * DAY, first - days * DAY, first)
     ]
-    # A day that one place explains in every month says nothing for another that explains some: the last of the month
-    # is often its last weekday, too.
-    taken = np.zeros((days, series), bool)
-    for _, columns, up, down in looks:
-        taken[columns] |= (up & up.all(axis=0)) | (down & down.all(axis=0)) if len(columns) > 1 else False
+    # A past day is a reason to expect something of one day alone: the first of each of the last months may have been
+    # the first weekday, too, and the last of a month often is its last.
+    claims = [_claims(looks) for looks in days_ahead]
+    strongest = np.zeros((days, series))
+    for claim in claims:
+        for column, strength in claim.items():
+            strongest[column] = np.maximum(strongest[column], strength)
     expected, rest = np.zeros((CYCLE, series)), charges.copy()
-    for ahead, columns, up, down in looks:
-        fee, part = _fee(beyond[columns], plain[columns], after[ahead], up, down, taken[columns])
-        stronger = np.abs(fee) > np.abs(expected[ahead])
-        expected[ahead] = np.where(stronger, fee, expected[ahead])
-        rest[columns] = np.where(part, plain[columns], rest[columns])
+    for ahead, (looks, claim) in enumerate(zip(days_ahead, claims, strict=True)):
+        for look in looks:
+            columns = look.columns[:MONTHS]
+            mine = np.array([claim[column] >= strongest[column] for column in columns])
+            mine |= (look.strength > 0) & mine.any(axis=0)
+            up, down = look.up[:MONTHS] & mine, look.down[:MONTHS] & mine
+            fee, part = _fee(beyond[columns], plain[columns], after[ahead], up, down)
+            stronger = np.abs(fee) > np.abs(expected[ahead])
+            expected[ahead] = np.where(stronger, fee, expected[ahead])
+            rest[columns] = np.where(part, plain[columns], rest[columns])
     return expected, rest
 
 
-def _odd(
-    beyond: Array, spread: Array, weekdays: Array, size: Array, columns: list[int]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which of these days (days × series) were far above a plain one, and which far below."""
-    above = beyond[columns]
-    off = above / (spread * np.maximum(weekdays[[column % 7 for column in columns]], 0.2))
-    least, share = (_ODD, _ODD_SHARE) if len(columns) > 1 else (_ODD_ONCE, _SHARE_ONCE)
-    return (off > least) & (above > share * size), (off < -least) & (-above > share * size)
+def _claims(looks: Sequence[_Look]) -> dict[int, Array]:
+    """For each past day that one day ahead is compared with: how strong that is, series by series."""
+    found: dict[int, Array] = {}
+    for look in looks:
+        for column in look.columns:
+            found[column] = np.maximum(found[column], look.strength) if column in found else look.strength
+    return found
+
+
+class _Odd(NamedTuple):
+    """Days × series: which days were far from a plain one; so far that two of them say something, or one does."""
+
+    up: NDArray[np.bool_]
+    down: NDArray[np.bool_]
+    up_once: NDArray[np.bool_]
+    down_once: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, beyond: Array, spread: Array, weekdays: Array, size: Array) -> _Odd:
+        off = beyond / (spread * np.maximum(np.tile(weekdays, (len(beyond) // WEEK, 1)), _LEAST_FACTOR))
+        share = np.abs(beyond) > _ODD_SHARE * size
+        once = np.abs(beyond) > _SHARE_ONCE * size
+        return cls((off > _ODD) & share, (off < -_ODD) & share, (off > _ODD_ONCE) & once, (off < -_ODD_ONCE) & once)
+
+
+class _Look(NamedTuple):
+    """One place of a day in its month, and what the same place of months before says of it."""
+
+    columns: list[int]
+    """Days of the past, newest first."""
+    up: NDArray[np.bool_]
+    """Columns × series."""
+    down: NDArray[np.bool_]
+    strength: Array
+    """Series: how many months agree about it; the further they reach back, the better."""
+
+    @classmethod
+    def of(cls, odd: _Odd, rank: int, columns: tuple[int, ...]) -> _Look:
+        some = list(columns)
+        up, down = (odd.up[some], odd.down[some]) if len(some) > 1 else (odd.up_once[some], odd.down_once[some])
+        agree = np.maximum(_agree(up), _agree(down))
+        return cls(some, up, down, np.maximum(agree - _LATER * rank, 0.0))
+
+
+def _agree(odd: NDArray[np.bool_]) -> Array:
+    """How many months agree in a row, where all of the newest do; else none."""
+    return np.where(odd[:MONTHS].all(axis=0), np.cumprod(odd, axis=0).sum(axis=0), 0.0)
 
 
 def _fee(
-    above: Array,
-    plain: Array,
-    after: Array,
-    up: NDArray[np.bool_],
-    down: NDArray[np.bool_],
-    taken: NDArray[np.bool_],
+    above: Array, plain: Array, after: Array, up: NDArray[np.bool_], down: NDArray[np.bool_]
 ) -> tuple[Array, NDArray[np.bool_]]:
     """What is expected of a place, and which of its days (months × series) it shows in."""
     if len(above) == 1:
@@ -87,8 +133,7 @@ def _fee(
         return np.where(once[0], 0.5 * above[0], 0.0), once
     fee, part = np.zeros(len(after)), np.zeros(above.shape, bool)
     shares = above / np.maximum(plain, TINY)
-    for odd in (up, down):
-        mine = np.where(odd.all(axis=0), odd, odd & ~taken)
+    for mine in (up, down):
         often = mine.sum(axis=0) >= 2
         # A fee is the same amount each month; a busy day is the same share of a plain one, weekend or not.
         (amount, its), (share, apart) = _mean(above, mine), _mean(shares, mine)
@@ -106,15 +151,19 @@ def _mean(values: Array, chosen: NDArray[np.bool_]) -> tuple[Array, Array]:
 
 
 @cache
-def counterparts(day: date, since: date, until: date) -> tuple[tuple[int, ...], ...]:
-    """For each way to count a day in its month: days after `since` of its counterparts before `until`, newest first."""
-    return tuple(found for place in _places(day) if (found := tuple(_before(day, place, since, until))))
+def counterparts(day: date, since: date, until: date) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    """For each way to count a day in its month: its rank, and the days after `since` of its counterparts before
+    `until`, newest first.
+    """
+    return tuple(
+        (rank, found) for rank, place in enumerate(_places(day)) if (found := tuple(_before(day, place, since, until)))
+    )
 
 
 def _before(day: date, place: tuple[str, int], since: date, until: date) -> Iterator[int]:
     month = Month.of(day)
     found = 0
-    while found < MONTHS and (month := month.previous()).next().first > since:
+    while found < LONGEST and (month := month.previous()).next().first > since:
         other = _day(place, month)
         if other is not None and since <= other < until:
             found += 1

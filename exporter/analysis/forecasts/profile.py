@@ -6,7 +6,9 @@ and says nothing about growth.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -38,7 +40,15 @@ _GAINS = (0.06, 0.12, 0.25, 0.5, 0.8)
 """How far each of five levels follows a new day. Which one is right shows by how well it did before."""
 _JUMP = 4.0
 _RUN = 3
-"""Three days in a row so far off on one side are the new level."""
+"""Three days in a row so far off on one side are the new level, …"""
+_AGREES = 2.0
+"""… as far as they agree: within so many spreads."""
+_BACK = 3.0
+_BACK_DAYS = 10
+"""A day so few spreads off the level that was left in the last so many days is back there: a runaway or an outage is
+over."""
+_CONFIRMED = 10
+"""So many days after a lasting change it is one: until then it may be a runaway."""
 _JUDGED = 14
 _MEMORY = 35.0
 """A level's mistake counts half after so many days."""
@@ -91,6 +101,14 @@ class Profile:
         days = np.arange(1, horizon + 1)[:, None]
         age = self.age[day]
         return np.asarray(self.off[day] * np.where(age > 0, age / (age + days), self.lasts**days))
+
+    def replaced(self, rows: NDArray[np.bool_], other: Profile) -> Profile:
+        """The same with what another profile of the same days says of some series."""
+        mine = {}
+        for field in fields(self):
+            mine[field.name] = whole = getattr(self, field.name).copy()
+            whole[..., rows] = getattr(other, field.name)
+        return Profile(**mine)
 
 
 def learn(charges: Array) -> Profile:
@@ -159,12 +177,32 @@ def _shrunk(shares: Array) -> Array:
 
 def _around(charges: Array, factors: Array) -> tuple[Array, Array]:
     plain = charges / _tiled(np.maximum(factors, _LEAST_FACTOR), len(charges))
-    middle = np.median(sliding_window_view(plain, WEEK, axis=0), axis=-1)
-    ends = [np.median(plain[-3 - left :], axis=0) for left in (3, 2, 1)]
+    middle = _median(plain, WEEK)
+    ends = [middle[-1]] * 3  # so three busy days that close a month stand out
     usual = np.concatenate([np.repeat(middle[:1], 3, axis=0), middle, np.stack(ends)])
     least = np.maximum(_FLOOR * np.abs(usual).mean(axis=0), TINY)
     typical = 1.1 * NORMAL * np.median(np.abs(plain - usual), axis=0)
     return usual, np.maximum(typical, least)
+
+
+_SORTS: Mapping[int, tuple[tuple[int, int], ...]] = MappingProxyType(
+    {
+        3: ((0, 1), (1, 2), (0, 1)),
+        WEEK: (
+            *((0, 5), (0, 3), (1, 6), (2, 4), (0, 1), (3, 5), (2, 6)),
+            *((2, 3), (3, 6), (4, 5), (1, 4), (1, 3), (3, 4)),
+        ),
+    }
+)
+"""Which of so many to put in order, so that the middle one comes to the middle."""
+
+
+def _median(values: Array, count: int) -> Array:
+    """The medians of `count` rows in a row, 3 or 7. By exchanges: many times as fast as a sort of each."""
+    rows = [values[at : len(values) - count + 1 + at] for at in range(count)]
+    for one, other in _SORTS[count]:
+        rows[one], rows[other] = np.minimum(rows[one], rows[other]), np.maximum(rows[one], rows[other])
+    return rows[count // 2]
 
 
 def _growth(weekly: Array) -> Array:
@@ -201,9 +239,8 @@ def _to_today(plain: Array, spread: Array, growth: Array) -> Array:
     factor = np.zeros((days + 1, series))
     if days < 3 * WEEK:
         return np.ones((days, series))
-    week = np.median(sliding_window_view(plain, WEEK, axis=0), axis=-1)
-    three = np.median(sliding_window_view(plain, 3, axis=0), axis=-1)
-    at = np.arange(WEEK, days - WEEK + 1)
+    week, three = _median(plain, WEEK), _median(plain, _RUN)
+    at = np.arange(WEEK, days - _CONFIRMED + 1)
     before, after = week[at - WEEK], week[at]
     change = after - before * (1 + WEEK * growth)
     sudden = three[at] - three[at - 3]
@@ -243,22 +280,39 @@ def _followed(plain: Array, spread: Array, growth: Array, start: Array) -> Array
     gains = np.array(_GAINS)[:, None]
     level = np.repeat(start[None], len(_GAINS), axis=0)
     found = np.empty((len(_GAINS), *plain.shape))
-    run, sum_of_run, known = np.zeros_like(level), np.zeros_like(level), np.zeros_like(level)
+    run, known = np.zeros_like(level), np.zeros_like(level)
+    left = level
+    risen, fallen = _agreed(plain, spread)
     for day, cost in enumerate(plain):
         expected = level * (1 + growth)
         off = cost - expected
         side = np.sign(off)
         odd = np.abs(off) > _JUMP * spread
-        again = odd & (side == np.sign(run))
-        run = np.where(odd, np.where(again, run, 0.0) + side, 0.0)
-        sum_of_run = np.where(odd, np.where(again, sum_of_run, 0.0) + cost, 0.0)
+        back = odd & (known < _BACK_DAYS) & (np.abs(cost - left) < _BACK * spread)
+        run = np.where(odd, np.where(side == np.sign(run), run, 0.0) + side, 0.0)
         moved = np.abs(run) >= _RUN
         step = np.where(odd, 0.3 * gains * _JUMP * spread * side, np.maximum(gains, 1 / (known + 1)) * off)
-        level = np.where(moved, sum_of_run / np.maximum(np.abs(run), 1), expected + step)
-        known = np.where(moved, _RUN, known + 1)
-        run, sum_of_run = np.where(moved, 0.0, run), np.where(moved, 0.0, sum_of_run)
+        left = np.where(moved & (known >= _BACK_DAYS), expected, left * (1 + growth))
+        level = np.where(back, left, np.where(moved, np.where(side > 0, risen[day], fallen[day]), expected + step))
+        known = np.where(back, _BACK_DAYS, np.where(moved, _RUN, known + 1))
+        run = np.where(moved | back, 0.0, run)
         found[:, day] = level
     return found
+
+
+def _agreed(plain: Array, spread: Array) -> tuple[Array, Array]:
+    """Days × series: what three days in a row up to each say that the level is, when it has risen and when fallen.
+
+    Some of them may be a fee or a runaway day: the new level is that of the one that is nearest to the old level, and
+    days beyond it count as if they lay by it.
+    """
+    last = np.maximum(np.arange(len(plain)), _RUN - 1)
+    one, two, three = (plain[last - back] for back in range(_RUN))
+    low, high = np.minimum(np.minimum(one, two), three), np.maximum(np.maximum(one, two), three)
+    middle, room = one + two + three - low - high, _AGREES * spread
+    risen = low + (np.minimum(middle - low, room) + np.minimum(high - low, room)) / _RUN
+    fallen = high - (np.minimum(high - middle, room) + np.minimum(high - low, room)) / _RUN
+    return risen, fallen
 
 
 def _is_sparse(charges: Array) -> NDArray[np.bool_]:

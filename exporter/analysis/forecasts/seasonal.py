@@ -21,6 +21,10 @@ _FADES = 0.9
 _GROWS = 0.5
 """Of what growth adds beyond the days that mistakes are known of, so much may be wrong."""
 
+_LATELY = 84
+_UNEXPLAINED = 0.1
+"""A sparse series of which fees leave less than this share of the last twelve weeks' money consists of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -45,12 +49,28 @@ def seasonal(charges: Array, first: date, horizon: int) -> Answer:
     days = len(charges) // WEEK * WEEK
     charges = charges[len(charges) - days :][-WEEK * WEEKS :]
     profile = learn(charges)
-    expected, rest = monthly(charges, profile.usual, profile.spread, profile.weekdays, profile.ahead(CYCLE), first)
-    expected[:, profile.sparse] = 0
-    rest[:, profile.sparse] = charges[:, profile.sparse]
+    expected, rest = _monthly(charges, profile, first)
+    if (fees := (rest != charges).any(axis=0)).any():
+        # What comes once a month says nothing of plain days, and least of today's level.
+        profile = profile.replaced(fees, learn(rest[:, fees]))
     mean = profile.ahead(horizon) + repeated(expected, first, horizon)
     found, error = _past(profile, rest, expected, mean)
     return Answer(mean, found, profile.growth, profile.weekdays, expected, profile.sparse, error)
+
+
+def _monthly(charges: Array, profile: Profile, first: date) -> tuple[Array, Array]:
+    """What comes once a month, CYCLE × series, and the past without it.
+
+    A sparse series either consists of fees, or has none: that some of its days fall on the same day of a month is
+    chance.
+    """
+    plain, after = np.where(profile.sparse, 0.0, profile.usual), np.where(profile.sparse, 0.0, profile.ahead(CYCLE))
+    expected, rest = monthly(charges, plain, profile.spread, profile.weekdays, after, first)
+    left = np.abs(rest[-_LATELY:]).sum(axis=0)
+    chance = profile.sparse & (left >= _UNEXPLAINED * np.abs(charges[-_LATELY:]).sum(axis=0))
+    expected[:, chance] = 0
+    rest[:, chance] = charges[:, chance]
+    return expected, rest
 
 
 def _past(profile: Profile, rest: Array, expected: Array, mean: Array) -> tuple[Mistakes, Array]:
