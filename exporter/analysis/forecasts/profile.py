@@ -7,7 +7,7 @@ and says nothing about growth.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -102,18 +102,10 @@ class Profile:
         age = self.age[day]
         return np.asarray(self.off[day] * np.where(age > 0, age / (age + days), self.lasts**days))
 
-    def replaced(self, rows: NDArray[np.bool_], other: Profile) -> Profile:
-        """The same with what another profile of the same days says of some series."""
-        mine = {}
-        for field in fields(self):
-            mine[field.name] = whole = getattr(self, field.name).copy()
-            whole[..., rows] = getattr(other, field.name)
-        return Profile(**mine)
-
 
 def learn(charges: Array) -> Profile:
     """The profile of whole weeks of charges, at least two."""
-    weekdays, usual, spread = _weekdays(charges)
+    weekdays, usual, spread = plain_days(charges)
     plain = charges / _tiled(np.maximum(weekdays, _LEAST_FACTOR), len(charges))
     growth = _growth(usual_weekly(plain))
     # Lasting changes are found beside the growth, and the growth between them.
@@ -121,7 +113,7 @@ def learn(charges: Array) -> Profile:
     growth = _growth(usual_weekly(plain * today))
     level = _levels(plain * today, usual * today, spread * today[-1], growth) / today
     profile = Profile(
-        weekdays, growth, spread, usual * _tiled(weekdays, len(charges)), level, _is_sparse(charges), *_settled(charges)
+        weekdays, growth, spread, usual * _tiled(weekdays, len(charges)), level, is_sparse(charges), *_settled(charges)
     )
     return _with_sparse(profile, charges) if profile.sparse.any() else profile
 
@@ -135,7 +127,7 @@ def _tiled(weekdays: Array, days: int) -> Array:
     return np.tile(weekdays, (days // WEEK, 1))
 
 
-def _weekdays(charges: Array) -> tuple[Array, Array, Array]:
+def plain_days(charges: Array) -> tuple[Array, Array, Array]:
     """Weekday factors, the median of the days around each day, and the spread of days around it."""
     days, series = charges.shape
     blocks = charges.reshape(-1, WEEK, series)
@@ -315,7 +307,8 @@ def _agreed(plain: Array, spread: Array) -> tuple[Array, Array]:
     return risen, fallen
 
 
-def _is_sparse(charges: Array) -> NDArray[np.bool_]:
+def is_sparse(charges: Array) -> NDArray[np.bool_]:
+    """Series: which cost nothing on more than a third of their days."""
     return np.asarray((np.abs(charges) <= TINY).mean(axis=0) > _SPARSE)
 
 

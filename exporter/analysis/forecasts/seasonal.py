@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from exporter.analysis.forecasts.intervals import Mistakes, mistakes
 from exporter.analysis.forecasts.monthly import CYCLE, monthly, repeated
-from exporter.analysis.forecasts.profile import FADE, WEEK, Array, Profile, learn
+from exporter.analysis.forecasts.profile import FADE, WEEK, Array, Profile, is_sparse, learn, plain_days
 
 WEEKS = 24
 """So much of the past is looked at, where there is so much."""
@@ -48,26 +48,28 @@ def seasonal(charges: Array, first: date, horizon: int) -> Answer:
     """Days × series without NaN, at least 14 days, to what the days from `first` cost."""
     days = len(charges) // WEEK * WEEK
     charges = charges[len(charges) - days :][-WEEK * WEEKS :]
-    profile = learn(charges)
-    expected, rest = _monthly(charges, profile, first)
-    if (fees := (rest != charges).any(axis=0)).any():
-        # What comes once a month says nothing of plain days, and least of today's level.
-        profile = profile.replaced(fees, learn(rest[:, fees]))
+    # What comes once a month says nothing of plain days, and least of today's level.
+    expected, rest = _monthly(charges, first)
+    profile = learn(rest)
     mean = profile.ahead(horizon) + repeated(expected, first, horizon)
     found, error = _past(profile, rest, expected, mean)
     return Answer(mean, found, profile.growth, profile.weekdays, expected, profile.sparse, error)
 
 
-def _monthly(charges: Array, profile: Profile, first: date) -> tuple[Array, Array]:
+def _monthly(charges: Array, first: date) -> tuple[Array, Array]:
     """What comes once a month, CYCLE × series, and the past without it.
 
     A sparse series either consists of fees, or has none: that some of its days fall on the same day of a month is
     chance.
     """
-    plain, after = np.where(profile.sparse, 0.0, profile.usual), np.where(profile.sparse, 0.0, profile.ahead(CYCLE))
-    expected, rest = monthly(charges, plain, profile.spread, profile.weekdays, after, first)
+    weekdays, level, spread = plain_days(charges)
+    sparse = is_sparse(charges)
+    level = np.where(sparse, 0.0, level)
+    week = np.arange(-len(charges), CYCLE) % WEEK
+    plain = np.concatenate([level, np.repeat(level[-1:], CYCLE, axis=0)]) * weekdays[week]
+    expected, rest = monthly(charges, plain[:-CYCLE], spread, weekdays, plain[-CYCLE:], first)
     left = np.abs(rest[-_LATELY:]).sum(axis=0)
-    chance = profile.sparse & (left >= _UNEXPLAINED * np.abs(charges[-_LATELY:]).sum(axis=0))
+    chance = sparse & (left >= _UNEXPLAINED * np.abs(charges[-_LATELY:]).sum(axis=0))
     expected[:, chance] = 0
     rest[:, chance] = charges[:, chance]
     return expected, rest
