@@ -2,6 +2,7 @@
 
 message.py      what is said, whoever says it and wherever it goes
 news.py         what has changed since people were told last, as messages
+words.py        amounts, shares and instants as messages write them
 alerts.py       what Alertmanager sends, as messages
 lanes.py        which channels a message takes
 sender.py       the outbox, emptied: tries, rests, quiet hours

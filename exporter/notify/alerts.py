@@ -100,10 +100,13 @@ def message(group: Group, now: datetime, findings: Mapping[str, Mapping[str, Any
         for words in (f"{len(firing)} firing" if firing else "", f"{len(ended)} resolved" if ended else "")
         if words
     )
-    summary = " ".join(
-        (group.annotations.get("summary") or ("" if several else shown[0].annotations.get("summary", ""))).split()
-    )
-    sentence = shown[0].said if not several else summary or f"{name}: {counts}."
+    common = " ".join(group.annotations.get("summary", "").split())
+    first = " ".join(shown[0].annotations.get("summary", "").split())
+    title = common or first or name
+    if several:  # the worst of them says more than the name of a rule
+        others = f" ({counts})" if common else f", and {len(group.alerts) + group.truncated - 1} more"
+        title = title.removesuffix(".") + others
+    sentence = (common or f"{name}: {counts}.") if several else shown[0].said
     lines = _lines(shown, ended if firing else [], findings, several=several)
     if group.truncated:
         lines.append(f"and {group.truncated} more that Alertmanager left out")
@@ -113,7 +116,7 @@ def message(group: Group, now: datetime, findings: Mapping[str, Mapping[str, Any
         status=FIRING if group.firing else RESOLVED,
         kind="alert",
         severity=worst(severity(alert.labels.get("severity")) for alert in firing or ended),
-        title=f"{summary or name}{f' ({counts})' if several else ''}"[:_LONGEST],
+        title=title[:_LONGEST],
         sentence=sentence,
         when=now,
         facts=_facts(group, shown, findings),

@@ -65,6 +65,7 @@ def live(world: World, hours: Collection[datetime]) -> None:
         assert waiting == {}
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "hours", [pytest.param(TELLING, id="with-gaps"), pytest.param(EVERY, id="every-hour", marks=pytest.mark.matrix)]
 )

@@ -74,9 +74,21 @@ def test_several_alerts_are_one_message_with_the_worst_first() -> None:
     alerts = [*(alert(number) for number in range(30)), alert(99, severity="critical"), alert(100, status="resolved")]
     made = said(group(*alerts))
     assert made.severity == "critical"
-    assert made.title == "CloudspendDailyCostAnomaly (31 firing, 1 resolved)"
+    assert made.title == "Service 99 costs more, and 31 more"
+    assert made.sentence == "CloudspendDailyCostAnomaly: 31 firing, 1 resolved."
     assert made.lines[0] == "Service 99 cost 10 USD more than expected."
     assert made.lines[10:] == ("and 21 more", "over: Service 100 cost 10 USD more than expected.")
+
+
+def test_several_alerts_with_a_summary_in_common_are_told_under_it() -> None:
+    made = said(group(alert(1), alert(2), commonAnnotations={"summary": "Everything costs more."}))
+    assert (made.title, made.sentence) == ("Everything costs more (2 firing)", "Everything costs more.")
+
+
+def test_a_rule_without_words_is_told_by_its_name() -> None:
+    bare = [alert(number) | {"annotations": {}} for number in range(2)]
+    assert said(group(*bare)).title == "CloudspendDailyCostAnomaly, and 1 more"
+    assert said(group(bare[0])).title == "CloudspendDailyCostAnomaly"
 
 
 def test_a_resolved_group_is_over() -> None:

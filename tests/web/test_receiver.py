@@ -95,7 +95,7 @@ def test_a_thousand_alerts_are_one_message(stand: Stand) -> None:
     alerts = [alert(number, severity="critical") for number in range(1_000)]
     assert stand.post(group(*alerts)) == (200, "2 messages")
     message = read(stand.letters()[0].body)
-    assert message.title == "CloudspendDailyCostAnomaly (1000 firing)"
+    assert message.title == "Service 0 costs more, and 999 more"
     assert message.lines[-1] == "and 990 more"
 
 
