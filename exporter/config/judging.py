@@ -101,7 +101,7 @@ class AlertSettings(Settings):
     """From where on the alerts that ship speak. The exporter says it; the rules read it."""
 
     hourly_jump: float = Field(default=5.0, gt=0)
-    """Percent of the month so far that an hour may add, of sources that bill by the hour."""
+    """Percent of the month so far that an hour may add, of sources that bill by the hour; notify.direct too."""
     daily_spike: float = Field(default=50.0, gt=0)
     """Percent that a service may cost more than expected on a day."""
     minimum_cost: Decimal = Field(default=Decimal(5), ge=0)
