@@ -31,6 +31,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("icinga")]
 
 NOW = "2024-03-15T12:00:00Z"
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
+MESSENGER = "open-letter"
+"""Password of an API user with the one permission that the channel is documented to need."""
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,9 @@ def services(url: str) -> str:
     """One service for each state, from the shipped template."""
     nobody = f"http://127.0.0.1:{free_port()}"
     return f"""
+object ApiUser "messenger" {{ password = "{MESSENGER}"; permissions = [ "actions/process-check-result" ] }}
 object Host "cloud" {{ check_command = "dummy"; vars.cloudspend_url = "{url}" }}
+object Service "costs-alert" {{ host_name = "cloud"; check_command = "passive"; max_check_attempts = 1 }}
 template Service "aws" {{
   import "cloudspend-service"
   host_name = "cloud"
@@ -146,8 +150,8 @@ def channel(icinga: Icinga, **changes: Any) -> Notifier:
         "name": "ops",
         "type": "icinga",
         "url": icinga.url,
-        "username": icinga.user,
-        "password": icinga.password,
+        "username": "messenger",
+        "password": MESSENGER,
         "host": "cloud",
         "service": "ok",
         "ca_file": icinga.authority,
@@ -180,6 +184,12 @@ def test_what_the_icinga_channel_sends_arrives_as_a_passive_result_and_goes_agai
     assert icinga.service("cloud!ok")["state"] == WARNING, "something else is still open"
     notifier.send(replace(SAID, key="3", status="resolved"))
     assert icinga.service("cloud!ok")["state"] == OK
+
+
+def test_the_service_of_the_how_to_is_hard_critical_with_the_first_message(icinga: Icinga) -> None:
+    channel(icinga, service="costs-{kind}").send(replace(SAID, kind="alert"))
+    found = icinga.service("cloud!costs-alert")
+    assert (found["state"], found["state_type"]) == (CRITICAL, 1)
 
 
 def test_icinga_refuses_a_wrong_password_and_the_fix_is_told(icinga: Icinga) -> None:
