@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -47,6 +48,8 @@ class Web:
         if scope["type"] == "http" and scope["path"] == PATH and self._receiver is not None:
             await respond(scope, send, await _received(self._receiver, scope, receive))
         elif scope["type"] == "http":
+            if scope["path"] == "/":
+                await asyncio.to_thread(self._board.summary)  # read once; of a large bill while scrapes go on
             is_reload = scope["path"] == _RELOAD and scope["method"] in ("POST", "PUT")
             await respond(scope, send, await self._reloaded() if is_reload else self._answer(scope))
 

@@ -11,10 +11,11 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from exporter.costs.money import add
+from exporter.costs.money import MONEY, ZERO, add
 from exporter.periods import DAY, Month, day_of
 
 Json = Mapping[str, Any]
+Services = dict[tuple[str, str], Decimal]
 
 DAYS = 35
 """So many bars, today's included: as many days as check.json has."""
@@ -102,8 +103,11 @@ class Summary:
 def summarised(check: Json) -> Summary:
     """The summary of a check.json. KeyError, ValueError where it is none."""
     now = datetime.fromisoformat(check["now"])
-    currencies = {row[3] for rows in (_rows(check, "month_to_date"), _rows(check, "previous_month")) for row in rows}
-    money = [_money(check, currency, now) for currency in currencies]
+    so_far, previous = (_by_currency(check["totals"][window]) for window in ("month_to_date", "previous_month"))
+    money = [
+        _money(check, currency, now, so_far.get(currency, {}), previous.get(currency, {}))
+        for currency in {*so_far, *previous}
+    ]
     return Summary(
         made=now,
         month=Month.containing(now),
@@ -123,28 +127,38 @@ def summarised(check: Json) -> Summary:
     )
 
 
-def _rows(check: Json, window: str) -> list[list[str]]:
-    """[provider, account, service, currency, billed]."""
-    rows: list[list[str]] = check["totals"][window]
-    return rows
+def _by_currency(rows: Iterable[tuple[str, str, str, str, str]]) -> dict[str, Services]:
+    """Currency → (provider, service) → the sum of rows of [provider, account, service, currency, billed]."""
+    found: dict[str, Services] = {}
+    for provider, _, service, currency, billed in rows:
+        services = found.setdefault(currency, {})
+        key = provider, service
+        amount = Decimal(billed)
+        services[key] = MONEY.add(services[key], amount) if key in services else amount
+    return found
 
 
-def _money(check: Json, currency: str, now: datetime) -> Money:
-    so_far = _sums(_rows(check, "month_to_date"), currency, 0)
-    previous = _sums(_rows(check, "previous_month"), currency, 0)
+def _by_provider(services: Services) -> dict[str, Decimal]:
+    found: dict[str, Decimal] = {}
+    for (provider, _), amount in services.items():
+        found[provider] = add(found.get(provider, ZERO), amount)
+    return found
+
+
+def _money(check: Json, currency: str, now: datetime, services: Services, previously: Services) -> Money:
+    so_far, previous = _by_provider(services), _by_provider(previously)
     month = str(Month.containing(now))
     own = {each["provider"]: each for each in check["forecasts"] if _is(each, month, currency)}
     providers = tuple(
         Provider(
-            name=name[0],
-            so_far=so_far.get(name, Decimal(0)),
-            previous=previous.get(name, Decimal(0)),
-            expected=_expected(own[name[0]]) if name[0] in own else None,
-            days=_days(check, name[0], currency),
+            name=name,
+            so_far=so_far.get(name, ZERO),
+            previous=previous.get(name, ZERO),
+            expected=_expected(own[name]) if name in own else None,
+            days=_days(check, name, currency),
         )
-        for name in sorted({*so_far, *previous})
+        for name in {*so_far, *previous}
     )
-    services = _sums(_rows(check, "month_to_date"), currency, 0, 2)
     return Money(
         currency=currency,
         so_far=add(*so_far.values()),
@@ -156,15 +170,6 @@ def _money(check: Json, currency: str, now: datetime) -> Money:
             for (provider, name), amount in sorted(services.items(), key=lambda each: (each[1].copy_negate(), each[0]))
         ),
     )
-
-
-def _sums(rows: Iterable[list[str]], currency: str, *columns: int) -> dict[tuple[str, ...], Decimal]:
-    found: dict[tuple[str, ...], Decimal] = {}
-    for row in rows:
-        if row[3] == currency:
-            key = tuple(row[column] for column in columns)
-            found[key] = add(found.get(key, Decimal(0)), Decimal(row[4]))
-    return found
 
 
 def _is(forecast: Json, month: str, currency: str) -> bool:
