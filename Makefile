@@ -36,7 +36,7 @@ test: $(STAMP) ## Install missing neighbours, then every check and test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not matrix'
 
 test-matrix: $(STAMP) ## The long tests too
-	@scripts/install-neighbours
+	@scripts/install-neighbours containers
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(STAMP) ## Format, lint, types, layers

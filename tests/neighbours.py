@@ -40,6 +40,11 @@ PACKAGES = {
     "icinga2": "icinga2-bin",
     "nagios4": "nagios4-core",
     "chromium": "chromium",
+    "buildah": "buildah",
+    "podman": "podman",
+    "runc": "runc",
+    "debootstrap": "debootstrap",
+    "wget": "wget",
 }
 """Program → the Debian package that brings it."""
 
