@@ -26,7 +26,9 @@ class Guard:
 
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *protection.headers]
+                configured = {name.lower() for name, _ in protection.headers}
+                own = [each for each in message["headers"] if each[0] not in configured]
+                message["headers"] = [*own, *protection.headers]
             await send(message)
 
         if await _admitted(scope, protection):

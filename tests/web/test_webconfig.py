@@ -289,6 +289,13 @@ def test_without_users_everybody_comes_in_and_headers_stand_on_every_answer(stan
     assert ask(closed, "/metrics").headers["x-frame-options"] == "deny"
 
 
+def test_a_header_of_the_file_takes_the_place_of_our_own(stand: Stand) -> None:
+    own = ask(guarded(stand, {}), "/").headers["content-security-policy"]
+    policy = "default-src 'self'"
+    app = guarded(stand, {"http_server_config": {"headers": {"Content-Security-Policy": policy}}})
+    assert ask(app, "/").headers["content-security-policy"] == policy != own
+
+
 def test_passwords_are_cut_where_bcrypt_and_htpasswd_cut_them() -> None:
     users = Users({"a": bcrypt.hashpw(b"x" * 72, bcrypt.gensalt(4))})
     assert asyncio.run(users.admits(login("a", "x" * 80)[1].encode()))
