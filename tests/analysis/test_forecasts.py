@@ -162,6 +162,15 @@ def test_of_a_line_that_is_nothing_but_a_monthly_fee_the_fee_is_expected_on_its_
     }
 
 
+def test_a_line_that_has_cost_something_on_one_day_is_not_known_to_have_a_fee() -> None:
+    charges = np.zeros((1, 42))
+    charges[0, [0, 30]] = 0.001, 900.0
+    found = ahead(charges, days(42), 31)
+    low, high = found.interval(0.8)
+    assert found.mean.max() < 100
+    assert high[0] - low[0] > 50
+
+
 def test_what_was_on_once_is_not_expected_again_and_what_has_just_begun_goes_on_for_a_while() -> None:
     charges = np.zeros((3, 84))
     charges[:, 20] = 0.001  # it was born, and slept
@@ -197,10 +206,10 @@ def test_growth_that_has_ended_is_not_expected_to_go_on() -> None:
     assert ahead(charges, days(168), 30).growth[0] == pytest.approx(0, abs=0.0002)
 
 
-@given(worlds, st.integers(1, 40), st.floats(0.05, 0.99))
+@given(worlds, st.integers(1, 40), st.floats(0.05, 0.99), st.sampled_from(["auto", "linear"]))
 @settings(deadline=None, max_examples=60)
-def test_every_interval_holds_the_forecast(charges: Array, horizon: int, level: float) -> None:
-    outlook = ahead(charges, days(charges.shape[1]), horizon)
+def test_every_interval_holds_the_forecast(charges: Array, horizon: int, level: float, model: str) -> None:
+    outlook = ahead(charges, days(charges.shape[1]), horizon, model)
     low, high = outlook.interval(level)
     assert np.isfinite(outlook.mean).all()
     assert (low <= outlook.total + 1e-9).all()
@@ -220,13 +229,32 @@ def test_a_wider_level_is_a_wider_interval_and_the_bands_of_days_add_up_to_it(ch
     assert np.abs(high.sum(axis=1) - high80).max() <= room.max()
 
 
-@given(worlds, st.integers(1, 31), st.integers(-6, 12))
+@given(worlds, st.integers(1, 31), st.floats(0.01, 1000), st.sampled_from(["auto", "linear"]))
 @settings(deadline=None, max_examples=40)
-def test_a_series_twice_as_dear_has_a_forecast_twice_as_dear(charges: Array, horizon: int, power: int) -> None:
+def test_a_series_so_many_times_as_dear_has_a_forecast_so_many_times_as_dear(
+    charges: Array, horizon: int, factor: float, model: str
+) -> None:
+    dates, room = days(charges.shape[1]), 1e-6 * charges.max() * factor
+    one, many = (ahead(each, dates, horizon, model) for each in (charges, charges * factor))
+    assert many.mean == pytest.approx(one.mean * factor, rel=1e-6, abs=room)
+    for level in (0.5, 0.8, 0.95):
+        for mine, its in zip(one.interval(level), many.interval(level), strict=True):
+            assert its == pytest.approx(mine * factor, rel=1e-6, abs=room)
+
+
+@given(worlds, st.integers(1, 28), st.integers(0, 5), st.floats(0, 1e5), st.floats(0.05, 0.99))
+@settings(deadline=None, max_examples=30)
+def test_every_interval_of_a_window_holds_its_total_and_what_is_billed(
+    charges: Array, length: int, known: int, billed: float, level: float
+) -> None:
     dates = days(charges.shape[1])
-    one, many = forecast(charges, dates, horizon), forecast(charges * 2.0**power, dates, horizon)
-    for mine, its in zip(one, many, strict=True):
-        assert its == pytest.approx(mine * 2.0**power, rel=1e-6, abs=1e-6 * charges.max() * 2.0**power)
+    window = Window.of_days(dates[-1] - 6 * DAY, dates[-1] + length * DAY)
+    found = finish(charges, dates, window, np.full((len(charges), known), billed))
+    low, high = found.interval(level)
+    assert (low <= found.total + 1e-9 * np.abs(found.total)).all()
+    assert (found.total <= high + 1e-9 * np.abs(found.total)).all()
+    inside = min(known, length - 1)
+    assert (low >= found.settled + inside * billed - 1e-6 * (1 + found.settled + inside * billed)).all()
 
 
 @given(worlds, st.integers(0, 90), st.sampled_from(["auto", "seasonal", "linear"]), st.floats(0, 1e6))

@@ -2,8 +2,8 @@
 
 The demo has what makes forecasts silly: fees for a whole month on its first day, gateways that run away for two days,
 batches, refunds, days billed in part. What nobody can know is in it, too: a service that is deployed, or a cluster that
-is forgotten, adds up to 4.5 % of a provider's month from the day on which it begins, and a week in four is billed 3 % too
-high until it is corrected.
+is forgotten, adds up to 4.5 % of a provider's month from the day on which it begins, and each day of a week in four is
+billed 3 % too high until it is corrected.
 """
 
 from __future__ import annotations

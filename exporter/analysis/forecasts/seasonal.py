@@ -21,9 +21,11 @@ _FADES = 0.9
 _GROWS = 0.5
 """Of what growth adds beyond the days that mistakes are known of, so much may be wrong."""
 
+_TWO_MONTHS = 63
 _LATELY = 84
 _UNEXPLAINED = 0.1
-"""A sparse series of which fees leave less than this share of the last twelve weeks' money consists of them."""
+"""A sparse series of which fees leave less than this share of the last twelve weeks' money consists of them, once
+two months of it are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def _monthly(charges: Array, first: date) -> tuple[Array, Array]:
     plain = np.concatenate([level, np.repeat(level[-1:], CYCLE, axis=0)]) * weekdays[week]
     expected, rest = monthly(charges, plain[:-CYCLE], spread, weekdays, plain[-CYCLE:], first)
     left = np.abs(rest[-_LATELY:]).sum(axis=0)
-    chance = sparse & (left >= _UNEXPLAINED * np.abs(charges[-_LATELY:]).sum(axis=0))
+    chance = sparse & ((len(charges) < _TWO_MONTHS) | (left >= _UNEXPLAINED * np.abs(charges[-_LATELY:]).sum(axis=0)))
     expected[:, chance] = 0
     rest[:, chance] = charges[:, chance]
     return expected, rest
