@@ -35,7 +35,7 @@ test: $(STAMP) ## Install missing neighbours, then every check and test
 	@$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not matrix'
 
-test-matrix: $(STAMP) ## The long tests too
+test-matrix: $(STAMP) ## The long tests too, also with other releases of Prometheus and Alertmanager
 	@scripts/install-neighbours containers
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
@@ -59,4 +59,4 @@ bench: $(STAMP) ## Measure, side by side with peers
 	$(BIN)/python -m benchmarks
 
 clean: demo-stop ## Remove what these words made
-	rm -rf $(VENV) .demo cloudspend-demo .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .demo .neighbours cloudspend-demo .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.releases import release
+
+__all__ = ["release"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite golden files instead of comparing")

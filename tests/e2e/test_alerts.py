@@ -12,7 +12,7 @@ from tests.e2e.daemon import Daemon, Trouble, make_due
 from tests.e2e.stack import alertmanager_config, prometheus_config
 from tests.neighbours import Webhook, alertmanager, prometheus
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("release")]
 
 
 def host(url: str) -> str:

@@ -12,7 +12,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -31,6 +30,7 @@ from exporter.metrics.history import Series
 from exporter.metrics.remote_write import Sender, requests_of
 from tests.docs.pages import ROOT, blocks
 from tests.neighbours import Sample, Server, prometheus, query, require, victoria_metrics
+from tests.releases import RELEASES, programs
 
 pytestmark = pytest.mark.e2e
 
@@ -321,13 +321,9 @@ def test_days_that_a_real_prometheus_refuses_are_told_with_what_to_raise_and_the
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize("suite", ["trixie", "forky"])
+@pytest.mark.parametrize("suite", [pytest.param(suite, marks=pytest.mark.xdist_group(suite)) for suite in RELEASES])
 def test_newer_releases_of_prometheus_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suite: str) -> None:
-    script = ROOT / "scripts" / "unpack-neighbours"
-    if shutil.which("apt-get") is None:
-        pytest.skip("needs apt")
-    subprocess.run([script, suite, tmp_path / "bin", "prometheus", "promtool"], check=True, capture_output=True)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin' / 'usr' / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", f"{programs(suite)}{os.pathsep}{os.environ['PATH']}")
     version = subprocess.run(["prometheus", "--version"], check=True, capture_output=True, text=True).stdout
     assert "version 2.42" not in version
     for house, servers in filled(tmp_path, with_victoria=False):

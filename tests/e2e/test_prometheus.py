@@ -95,7 +95,7 @@ def a_day_and_an_hour_ago(folder: Path, instance: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
+def estate(tmp_path_factory: pytest.TempPathFactory, release: str) -> Iterator[Estate]:
     folder = tmp_path_factory.mktemp("estate")
     leaf = ("--by", "source,provider,service,account,region,charge_category")
     run(folder, "collect", "--demo", now=YESTERDAY)

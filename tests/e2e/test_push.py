@@ -102,7 +102,7 @@ def pushed(folder: Path, *words: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
+def street(tmp_path_factory: pytest.TempPathFactory, release: str) -> Iterator[Street]:
     folder = tmp_path_factory.mktemp("street")
     port = free_port()
     argv = [sys.executable, "-m", "exporter", "serve", "--demo", "--web.listen-address", f"127.0.0.1:{port}"]

@@ -38,6 +38,7 @@ def test_the_scrape_of_the_demo_is_the_golden_one(scrape: str, update_golden: bo
     assert scrape == GOLDEN.read_text()
 
 
+@pytest.mark.usefixtures("release")
 def test_it_is_clean_by_the_rules_of_prometheus(scrape: str) -> None:
     lint = subprocess.run(
         [require("promtool"), "check", "metrics"], input=scrape, capture_output=True, text=True, check=False

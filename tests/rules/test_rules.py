@@ -30,6 +30,9 @@ SCENES = sorted(Path(__file__).parent.glob("*.test.yml"))
 ROUTES = ROOT / "alertmanager/alertmanager.yml"
 RUNBOOKS = (ROOT / "docs/runbooks.md").read_text()
 
+EVERY_RELEASE = pytest.mark.usefixtures("release")
+"""Also, in `make test-matrix`, with the tools of other releases."""
+
 
 def every_rule() -> list[dict[str, Any]]:
     return [rule for file in RULES for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]]
@@ -50,24 +53,29 @@ def run(*argv: str | Path) -> str:
 # --- the tools -------------------------------------------------------------------------------------------------------
 
 
+@EVERY_RELEASE
 def test_prometheus_accepts_its_configuration_and_finds_the_rules() -> None:
     assert f"{len(RULES)} rule files found" in run(require("promtool"), "check", "config", "prometheus.yml")
 
 
+@EVERY_RELEASE
 @pytest.mark.parametrize("file", RULES, ids=lambda file: file.name)
 def test_prometheus_accepts_the_rules(file: Path) -> None:
     run(require("promtool"), "check", "rules", file)
 
 
+@EVERY_RELEASE
 @pytest.mark.parametrize("file", SCENES, ids=lambda file: file.name)
 def test_the_rules_say_what_their_scenes_expect(file: Path) -> None:
     run(require("promtool"), "test", "rules", file)
 
 
+@EVERY_RELEASE
 def test_alertmanager_accepts_its_configuration() -> None:
     run(require("amtool"), "check-config", ROUTES)
 
 
+@EVERY_RELEASE
 def test_the_channels_that_are_commented_out_are_valid_too(tmp_path: Path) -> None:
     """Whoever removes the `# ` gets a file that works."""
     text, removed = re.subn(r"^    # ((?:\w+_configs:| {2}).*)$", r"    \1", ROUTES.read_text(), flags=re.MULTILINE)
@@ -77,6 +85,7 @@ def test_the_channels_that_are_commented_out_are_valid_too(tmp_path: Path) -> No
     run(require("amtool"), "check-config", every)
 
 
+@EVERY_RELEASE
 def test_the_texts_for_alertmanagers_own_channels_say_what_an_alert_says(tmp_path: Path) -> None:
     alert = {
         "status": "resolved",
@@ -101,6 +110,7 @@ def test_the_texts_for_alertmanagers_own_channels_say_what_an_alert_says(tmp_pat
     assert said.split() == ["Over:", "Costs", "more.", "|", "Over:", "EC2", "costs", "more.", "https://example.com/a"]
 
 
+@EVERY_RELEASE
 @pytest.mark.parametrize(
     ("receiver", "labels"),
     [
@@ -133,6 +143,7 @@ def test_an_alert_goes_to_one_receiver(receiver: str, labels: dict[str, str]) ->
     )
 
 
+@EVERY_RELEASE
 def test_a_message_silences_only_what_it_explains(tmp_path: Path) -> None:
     """Inhibition, in a real Alertmanager: no tool checks it from the file."""
     alerts = [
