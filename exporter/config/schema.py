@@ -353,6 +353,11 @@ class Config(Settings):
             for index, name in enumerate(channel.sources)
             if name not in sources
         ]
+        wrongs += [
+            (("alerts", "sources", name), _no_source(name, sources))
+            for name in self.alerts.sources
+            if name not in sources
+        ]
         for place, budget in enumerate(self.budgets):
             wrong: dict[tuple[str, str | int], str] = {
                 ("tags", tag): UNKEPT_TAG for tag in budget.tags if tag not in tags

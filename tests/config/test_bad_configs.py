@@ -10,6 +10,7 @@ from tests.config.conftest import HERE
 from tests.config.stubs import STUBS
 
 SENTENCES = {
+    "bad-alerts-source": "line 5: alerts.sources.aws-pord: 'aws-pord' is not a source. hint: did you mean aws-prod?",
     "bad-alias": (
         "line 5: not YAML at column 12: the anchor of an alias (*…) is not defined above"
         ". hint: put a text that begins with this character in quotes"

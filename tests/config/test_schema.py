@@ -55,7 +55,8 @@ class Working:
 BEYOND = {
     *("bad-duplicate-key", "bad-key", "bad-merge"),  # how a value is written
     *("bad-repeated-name", "bad-poll-outlives-data", "bad-poll-outlives-default"),  # two values together
-    "bad-rates-from-reporting",  # the same
+    "bad-alerts-source",  # names of another part
+    "bad-rates-from-reporting",  # two values together
     *("bad-remote-write-both", "bad-remote-write-password"),  # the same
     *("bad-hasty-poll", "bad-zero-timeout", "bad-remote-write-timeout"),  # lengths of time
     *("bad-empty-tag", "bad-home-path", "bad-expired-secret"),  # what a validator judges
