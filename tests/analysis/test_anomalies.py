@@ -363,6 +363,16 @@ def test_lines_rise_together_when_most_of_five_or_more_do() -> None:
     assert together(np.array([1.5] * 30 + [np.nan] * 10)) > 1
 
 
+def test_what_grows_by_half_again_and_again_is_critical_before_it_costs_that_much() -> None:
+    runaway = lines()
+    for place, amount in enumerate((16.0, 28.0, 50.0)):
+        runaway = more(runaway, ec2_east, amount, WHEN + place, 1)
+    steady = more(lines(), ec2_east, 50, WHEN, 3)
+    [last], [flat] = (replay(each, 90, WHEN + 2).last.findings for each in (runaway, steady))
+    assert last.monthly < 2000
+    assert (last.severity, flat.severity) == (Severity.CRITICAL, Severity.HIGH)
+
+
 def test_a_dearer_price_is_told_where_the_largest_line_drowns_it() -> None:
     """Each line has one vote: one that is a thousand times larger, and jumps about, hides nothing."""
     series = lines(tuple(f"team-{n}" for n in range(12)), ("east",))
@@ -371,8 +381,20 @@ def test_a_dearer_price_is_told_where_the_largest_line_drowns_it() -> None:
     values[1:, WHEN:] *= [[1.06 if each.service == "EC2" else 1.0] for each in series.scopes[1:]]
     dearer = Series(series.scopes, series.days, values)
     found = replay(dearer, 90, WHEN + 3, Settings(minimum_percent=0, new_cost=1e9)).new
-    assert found
-    assert {each.scope.service for each in found} == {"EC2"}
+    told = {(each.scope.account, each.scope.service) for each in found}
+    assert ("all", "EC2") in told
+    assert "team-0" not in {account for account, _ in told}
+
+
+def test_a_finding_around_an_earlier_one_counts_only_what_it_adds() -> None:
+    cluster = more(lines(), ec2_east, 80, WHEN)
+    around = more(cluster, lambda scope: scope.region == "east", 60, WHEN + 4)
+    told = replay(around, 90, WHEN + 6).new
+    [later] = [each for each in told if each.first_day >= DAY + timedelta(4)]
+    assert later.scope.holds(EC2_EAST)
+    beside = [each for each in around.scopes if later.scope.holds(each) and each != EC2_EAST]
+    rise = sum(60 for each in beside if each.region == "east")
+    assert later.excess == pytest.approx(rise, rel=0.1)
 
 
 # --- kept between looks -----------------------------------------------------------------------------------------------

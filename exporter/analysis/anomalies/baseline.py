@@ -22,6 +22,8 @@ NORMAL = np.float32(1.4826)
 """From the median distance to the standard deviation of a normal distribution."""
 _LEAST_FACTOR = np.float32(0.2)
 _TINY = np.float32(1e-9)
+_LATE = 4
+"""Weeks in which a decline must still go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,9 @@ class Baseline:
     """Its standard error."""
     spread: Array
     """Standard deviation of a day without its weekday factor."""
+    tails: Array
+    """How much oftener than a normal day's its distances are large: 0 for the normal distribution, 1 for Student's t
+    with four degrees, give or take one."""
     clumping: Array
     """How many times more the mean of some days varies than if days knew nothing of each other."""
 
@@ -58,15 +63,17 @@ def fit(reference: Array, usual: Sequence[int], tuning: Tuning) -> tuple[Baselin
     days, series = reference.shape
     blocks = reference.reshape(days // WEEK, WEEK, series)
     factors = _weekdays(blocks)
-    plain = blocks / np.maximum(factors, _LEAST_FACTOR)
+    plain: Array = (blocks / np.maximum(factors, _LEAST_FACTOR)).astype(np.float32, copy=False)
     weekly = middle(ascending(plain.transpose(1, 0, 2).copy(), middle_of(WEEK)))
     growth, error = _growth(weekly, tuning)
-    off = (plain - weekly[:, None]).reshape(days, series)[usual]
+    off: Array = (plain - weekly[:, None]).reshape(days, series)[usual]
     # Dips are holidays and outages, which say nothing about how far up a plain day goes.
     place = min(int(tuning.tail * len(off)), len(off) - 2)
     tail = ascending(off.copy(), (place,))[place] / np.float32(tuning.tail_normal)
-    typical = NORMAL * middle(ascending(np.abs(off, out=off), middle_of(len(off))))
-    baseline = Baseline(factors, growth, error, np.maximum(typical, tail), _clumping(weekly, growth, typical, tuning))
+    typical = NORMAL * middle(ascending(np.abs(off), middle_of(len(off))))
+    spread = np.sqrt(np.float32(tuning.spread_typical) * typical**2 + np.float32(tuning.spread_tail) * tail**2)
+    tails = _tails(off, np.maximum(typical, tail), tuning)
+    baseline = Baseline(factors, growth, error, spread, tails, _clumping(plain, weekly, typical, tuning))
     return baseline, plain.reshape(days, series).astype(np.float32, copy=False)
 
 
@@ -110,6 +117,13 @@ def _growth(weekly: Array, tuning: Tuning) -> tuple[Array, Array]:
     error = np.maximum(off * np.float32(1.3 * (12 / weeks**3) ** 0.5 / WEEK), np.float32(tuning.growth_error))
     growth = np.clip(growth, -np.float32(tuning.growth_most), np.float32(tuning.growth_most))
     growth = growth**3 / (growth**2 + error**2)
+    if weeks > _LATE:
+        # One fall, and level weeks since, are no decline.
+        since = [(i, j) for i in range(weeks - _LATE, weeks) for j in range(i + 2, weeks)]
+        late = middle(
+            ascending([_ratio(weekly[i], weekly[j], WEEK * (j - i)) for i, j in since], middle_of(len(since)))
+        )
+        growth = np.where(growth < 0, np.minimum(np.maximum(growth, late), np.float32(0)), growth)
     # A decline ends some day, and that is no rise.
     return np.where(growth < 0, growth * np.float32(tuning.decline), growth), error
 
@@ -120,16 +134,31 @@ def _ratio(before: Array, after: Array, days: int) -> Array:
     return np.where(known, (after - before) / np.where(known, between, np.float32(1)), np.float32(0))
 
 
-def _clumping(weekly: Array, growth: Array, typical: Array, tuning: Tuning) -> Array:
-    """From how much weeks differ, against what the spread of their days would make of them."""
-    weeks, series = weekly.shape
+def _tails(off: Array, spread: Array, tuning: Tuning) -> Array:
+    """The logarithm of how much likelier Student's t with four degrees is than a normal distribution, a day."""
+    off = np.clip(off / np.maximum(spread, _TINY), np.float32(-3), np.float32(4))
+    off *= off
+    gain = (np.float32(0.5) * off - np.float32(2.5) * np.log1p(np.float32(0.25) * off)).mean(axis=0)
+    least, most = tuning.tails_range
+    found: Array = np.clip((gain - np.float32(tuning.tails_usual)) * 10, np.float32(least), np.float32(most))
+    return found
+
+
+def _clumping(plain: Array, weekly: Array, typical: Array, tuning: Tuning) -> Array:
+    """From how much each day has of the day before it, around a line through the weeks."""
+    weeks, _, series = plain.shape
     if weeks < 4:
         return np.full(series, tuning.clumping, np.float32)
-    jumps = ascending(list(np.abs(weekly[1:] - weekly[:-1] * (1 + growth * np.float32(WEEK)))))
-    between = (NORMAL * middle(jumps)) ** 2 / 2
-    alone = np.maximum(typical**2, np.float32(1e-12)) * np.float32(np.pi / 2 / WEEK)
-    seen = np.minimum(between / alone, np.float32(10))
-    weight, least = tuning.clumping_weight, tuning.clumping_range[0]
-    blended = (weight * tuning.clumping + (weeks - 1) * seen) / (weight + weeks - 1)
-    limited: Array = np.clip(blended, least, tuning.clumping_range[1]).astype(np.float32)
+    padded = np.concatenate([weekly[:1], weekly, weekly[-1:]])
+    smooth = (padded[:-2] + padded[1:-1] + padded[2:]) / np.float32(3)
+    days = np.arange(weeks * WEEK)
+    before = np.clip((days - WEEK // 2) // WEEK, 0, weeks - 2)
+    part = np.clip((days - WEEK // 2) / WEEK - before, 0, 1).astype(np.float32)[:, None]
+    off = plain.reshape(-1, series) - smooth[before] * (1 - part) - smooth[before + 1] * part
+    off = np.clip(off / np.maximum(typical, _TINY), np.float32(-2.5), np.float32(2.5))
+    off -= off.mean(axis=0)
+    memory = (off[1:] * off[:-1]).mean(axis=0) / np.maximum((off * off).mean(axis=0), _TINY)
+    clumping = np.float32(tuning.clumping) * (1 + np.float32(tuning.clumping_memory) * (memory - np.float32(0.2)))
+    least, most = tuning.clumping_range
+    limited: Array = np.clip(clumping, np.float32(least), np.float32(most))
     return limited

@@ -38,6 +38,9 @@ _ACCEPTED = "accepted"
 _LOOKED_AT = 8
 _DARK = 29
 """What did not cost anything for four weeks is new again."""
+_RUNAWAY = 1.5
+_MATTERS = (Severity.MEDIUM, Severity.HIGH)
+"""What runs away is critical from here on, before it costs what critical costs."""
 _STAYS = 3
 """Days after which a spike is a step."""
 
@@ -70,8 +73,11 @@ def evaluate(
             for finding in estate.found(day, known):
                 open_[finding.fingerprint] = finding
                 fresh.append(finding.fingerprint)
-        for finding in [each for each in open_.values() if each.scope.source == source]:
-            now = estate.followed(finding, new=finding.fingerprint in fresh)
+        mine_open = [finding for finding in open_.values() if finding.scope.source == source]
+        known = [*mine_open, *(finding for finding in ended if finding.scope.source == source)]
+        for finding in mine_open:
+            earlier = [each for each in known if each.first_day < finding.first_day]
+            now = estate.followed(finding, earlier, new=finding.fingerprint in fresh)
             open_[finding.fingerprint] = now
         judged[source] = max(edge.settled, since)
     told = sorted(open_.values(), key=lambda finding: (-abs(finding.impact), finding.fingerprint))
@@ -134,9 +140,13 @@ class _Estate:
         values = self._series.values[:, : self._column(day) + 1].copy()
         for moving in range(max(self._column(self._edge.settled) + 1, 7), values.shape[1] - 1):
             values[:, moving] = np.fmax(values[:, moving], values[:, moving - 7])
+        return self._without(known, values)
+
+    def _without(self, known: Sequence[Finding], values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The values, in place, with lines of known rises at what they should have cost."""
         for finding in sorted(known, key=lambda each: each.first_day):
             first = self._column(finding.first_day)
-            last = self._column(day if finding.status is not Status.RESOLVED else finding.day)
+            last = values.shape[1] - 1 if finding.status is not Status.RESOLVED else self._column(finding.day)
             if finding.kind is Kind.DROP or finding.ended == _ACCEPTED or first < 1 or last < first:
                 continue
             rows = self._rows(finding.scope)
@@ -148,7 +158,7 @@ class _Estate:
     def _expected(self, values: NDArray[np.float64], first: int, last: int) -> tuple[NDArray[np.float64], Floats]:
         """What series should have cost from one column to another, going by what was before; 0 without a past."""
         window = values[:, :first][:, -self._settings.look_back :]
-        ahead, spread = outlook(window, self._series.days[:first][-self._settings.look_back :], last - first + 1)
+        ahead, spread = _outlook(window, self._series.days[:first][-self._settings.look_back :], last - first + 1)
         return np.nan_to_num(ahead.astype(float))[:, : values.shape[1] - first], np.nan_to_num(spread.astype(float))
 
     def _column(self, day: date) -> int:
@@ -206,7 +216,8 @@ class _Estate:
         expected += self._fees(day, part.scope, actual - expected)
         excess = actual - expected
         enough = max(settings.minimum_cost, settings.minimum_percent / 100 * max(expected, 0))
-        if score > 1 and excess >= enough:
+        # Enough beyond doubt: what is expected may be off by as much as a day differs from another.
+        if score > 1 and excess - min(spread, excess / 2) >= enough:
             kind = Kind.DRIFT if scale > _STAYS else Kind.STEP if scale == _STAYS else Kind.SPIKE
             upper = max(expected, min(actual, expected + excess / score))
             return _Odd(part, actual, expected, upper, score, scale, kind)
@@ -269,7 +280,7 @@ class _Estate:
         """Actual, expected and standard deviation of each line on the newest day; without a past it expects 0."""
         window = values[rows][:, -self._settings.look_back :]
         dates = self._series.days[: values.shape[1]][-self._settings.look_back :]
-        ahead, spread = outlook(window[:, :-1], dates[:-1], 1)
+        ahead, spread = _outlook(window[:, :-1], dates[:-1], 1)
         expected = np.nan_to_num(ahead[:, 0].astype(float))
         deviation = np.nan_to_num(spread.astype(float), nan=2.0)
         return np.nan_to_num(window[:, -1]), expected, np.maximum(deviation, np.maximum(0.01 * expected, 0.01))
@@ -315,20 +326,25 @@ class _Estate:
                 break
         return tuple(parts)
 
-    def followed(self, finding: Finding, *, new: bool) -> Finding:
-        """The finding as the newest days show it: its amounts, whether it worsened, whether it ended."""
+    def followed(self, finding: Finding, earlier: Sequence[Finding], *, new: bool) -> Finding:
+        """The finding as the newest days show it: its amounts, whether it worsened, whether it ended.
+
+        What `earlier` findings add is expected of it: nobody pays for it twice.
+        """
         rows, first = self._rows(finding.scope), self._column(finding.first_day)
         if not len(rows) or first < 1:
             return finding
         day = max(self._edge.settled, finding.first_day)
         count = (day - finding.first_day).days + 1
-        total = summed(self._series.values, rows)[None]
-        actual = np.nan_to_num(total[0, first : first + count])
-        ahead, spread = self._expected(total, first, first + count - 1)
-        expected = ahead[0]
+        raw = total = summed(self._series.values, rows)
+        if around := [each for each in earlier if _touch(each.scope, finding.scope)]:
+            total = summed(self._without(around, self._series.values.copy()), rows)
+        actual = np.nan_to_num(raw[first : first + count])
+        ahead, spread = self._expected(total[None], first, first + count - 1)
+        expected = ahead[0] + np.nan_to_num(raw - total)[first : first + count]
         sign = -1 if finding.kind is Kind.DROP else 1
-        # On its first day the stretch that found it knows best what was expected.
-        expected = expected + (finding.expected - expected[0]) if new else expected
+        # On its first day the stretch that found it knows best what was expected, of what was not known then.
+        expected = expected + (finding.expected - float(ahead[0, 0])) if new else expected
         excess = actual - expected
         impact = float(np.where(sign * excess > 0, excess, 0).sum())
         margin = max(abs(finding.upper - finding.expected), 3 * float(spread[0]))
@@ -349,6 +365,8 @@ class _Estate:
         if count > self._settings.accepted_after:
             return replace(now, status=Status.RESOLVED, ended=_ACCEPTED, severity=finding.severity)
         severity = max(finding.severity, self._severity(now), key=list(Severity).index)
+        if _runs_away(sign * excess) and severity in _MATTERS and self._settings.severity is None:
+            severity = Severity.CRITICAL
         worse = severity is not finding.severity or sign * float(excess[-1]) >= _WORSE * abs(finding.told)
         if new or not worse:
             return replace(now, severity=severity)
@@ -364,6 +382,24 @@ class _Estate:
             if finding.monthly >= max(level.cost, level.percent / 100 * month):
                 return level.severity
         return Severity.INFO
+
+
+def _outlook(window: NDArray[np.float64], dates: Sequence[date], ahead: int) -> tuple[Floats, Floats]:
+    """What the days after a window should cost: of a line too young for more, the middle of the days it has."""
+    expected, spread = outlook(window, dates, ahead)
+    known = np.isfinite(window).sum(axis=1)
+    young = np.flatnonzero(np.isnan(expected[:, 0]) & (known > _STAYS)) if ahead else ()
+    if len(young):
+        expected[young] = np.nanmedian(window[young], axis=1)[:, None]
+    return expected, spread
+
+
+def _runs_away(excess: NDArray[np.float64]) -> bool:
+    """Whether the excess of the newest days has grown by half, twice in a row."""
+    if len(excess) < _STAYS:
+        return False
+    before, middle, newest = (float(each) for each in excess[-_STAYS:])
+    return before > 0 and middle >= _RUNAWAY * before and newest >= _RUNAWAY * middle
 
 
 def _touch(one: Scope, other: Scope) -> bool:

@@ -34,6 +34,8 @@ Floats = NDArray[Any]
 
 DEFAULT = Tuning()
 _LIFT = 3
+_NEAR = 11
+"""Days around a twin that say what it would have cost: more than twice a close of four days and the fee after it."""
 _CHUNK = 4096
 """Series side by side: so many, and a day of them stays in the cache."""
 _BLOCKS = ((49, 14), (28, 7), (17, 3), (15, 1))
@@ -97,7 +99,7 @@ def judge(matrix: Floats, dates: Days, tuning: Tuning = DEFAULT) -> Judgement:
 def outlook(matrix: Floats, dates: Days, ahead: int, tuning: Tuning = DEFAULT) -> tuple[Array, Array]:
     """What the `ahead` days after the matrix should cost, series × days, and the standard deviation of such a day.
 
-    Level, growth and weekdays alone; NaN for a series of fewer than 15 days, the plain mean for one that mostly costs
+    Level, growth and weekdays alone; NaN for a series of fewer than 14 days, the plain mean for one that mostly costs
     nothing.
     """
     expected = np.full((len(matrix), ahead), np.nan, np.float32)
@@ -105,7 +107,7 @@ def outlook(matrix: Floats, dates: Days, ahead: int, tuning: Tuning = DEFAULT) -
     if not matrix.shape[1]:
         return expected, spread
     calendar, history = _Calendar.of(dates), _history(matrix)
-    for _, reference, rows in _groups(history, tuning, blocks=((tuning.least_days, 0),)):
+    for _, reference, rows in _groups(history, tuning, blocks=((tuning.least_days - 1, 0),)):
         for these in _chunks(rows):
             days = _complete(matrix[these])
             group = _Group(days, 0, reference, history[these], calendar, tuning)
@@ -204,6 +206,10 @@ class _Group:
         scales = [scale for scale in tuning.scales if scale.days <= self._block]
         found = [self._stretch(scale, risen) for scale in scales]
         scores = np.array([each[0] for each in found])
+        short = [place for place, scale in enumerate(scales) if scale.days <= _LIFT]
+        if self._calendar.edges[-1]:
+            # What comes once a month has not been seen yet: it is news when it is there after the edge of the month.
+            scores[short] = np.where(self._history < tuning.young_edge, np.float32(0), scores[short])
         scores /= np.where(self._history < tuning.settling_in, np.float32(tuning.young_rise), np.float32(1))
         best = scores.argmax(axis=0)
         expected, spread = (np.take_along_axis(np.array([each[n] for each in found]), best[None], 0)[0] for n in (1, 2))
@@ -224,7 +230,7 @@ class _Group:
         level = np.maximum(level, self._long * (1 + self.baseline.growth * np.float32(self._block - back)))
         recent = list(np.abs(last[-tuning.recent_days :] - level))
         off = NORMAL * middle(ascending(recent, middle_of(len(recent))))
-        spread = np.maximum(self.baseline.spread, off) * np.float32(1 + 2 / self._reference)
+        spread = np.sqrt(self.baseline.spread**2 + np.float32(tuning.spread_recent) * off**2)
         self._levels[back, count] = level, np.maximum(spread, np.float32(tuning.least))
         return self._levels[back, count]
 
@@ -245,7 +251,8 @@ class _Group:
                 deviation = np.maximum(deviation, np.float32(tuning.twin_slack) * again)
             off.append((self._days[-1 - back] - expected) / deviation)
         high = (self._single if count == 1 else self._together)(off, level, spread, scale)
-        return high / np.float32(scale.threshold), expected, deviation
+        threshold = np.float32(scale.threshold) * (1 + np.float32(scale.tails) * self.baseline.tails)
+        return high / threshold, expected, deviation
 
     def _single(self, days: Sequence[Array], level: Array, spread: Array, scale: Scale) -> Array:
         weeks = self._reference / WEEK
@@ -273,6 +280,7 @@ class _Group:
         level_days = min(scale.level_days, len(self._plain) - count)
         apart = (count + level_days) / 2
         unsure = (np.float32(apart) * self.baseline.growth_error) ** 2 + np.float32(tuning.block_floor) ** 2
+        unsure *= np.float32(tuning.unsure)
         variance = (
             self.baseline.clumping * np.float32(lost / count + 1.15 / level_days) + unsure * (level / spread) ** 2
         )
@@ -306,10 +314,10 @@ class _Group:
             if place < 0:
                 continue
             column = place - self._start
-            first = max(0, min(column - 3, len(self._plain) - WEEK))
+            first = max(0, min(column - _NEAR // 2, len(self._plain) - _NEAR))
             if first not in self._neighbours:
-                week = list(self._plain[first : first + WEEK].copy())
-                self._neighbours[first] = middle(ascending(week, middle_of(WEEK)))
+                near = list(self._plain[first : first + _NEAR].copy())
+                self._neighbours[first] = middle(ascending(near, middle_of(len(near))))
             amount = self._days[place] - self._neighbours[first] * factors[column % WEEK]
             odd = amount / divisors[column % WEEK]
             # A charge is the same on any weekday; a close is a share of the day's usual business.
