@@ -13,8 +13,8 @@ from exporter.analysis.anomalies import Edge, Finding, Report, Settings, evaluat
 from exporter.analysis.series import Scope, Series, usage
 from exporter.clock import Clock
 from exporter.costs import Ask
-from exporter.periods import Grain
-from exporter.providers.demo import Demo, DemoOptions, Moment
+from exporter.periods import DAY, Grain, Window, day_of, settled_until
+from exporter.providers.demo import SETTLES_AFTER, Demo, DemoOptions, Moment
 
 FIRST = date(2026, 1, 5)
 """A Monday."""
@@ -92,3 +92,24 @@ def demo() -> Series:
     window = Moment.of(now).life()
     bill = Demo(DemoOptions(), _Free(), Clock(frozen=now)).fetch(Ask(window=window, grain=Grain.DAY, tags=()))  # type: ignore[arg-type]
     return usage(bill.costs.mapped(SourceId="'demo'"), window)
+
+
+_MOVES = 12
+"""Days after which no day of the demo moves any more, and some."""
+
+
+def as_known(noon: datetime) -> tuple[Series, Edge]:
+    """The demo as a poll at that instant leaves it: its last days partial, or charged too high for now."""
+    whole, today = demo().until(noon.date()), noon.date()
+    window = Window.of_days(today - timedelta(_MOVES - 1), today + timedelta(1))
+    ask = Ask(window=window, grain=Grain.DAY, tags=())
+    bill = Demo(DemoOptions(), _Free(), Clock(frozen=noon)).fetch(ask)  # type: ignore[arg-type]
+    recent = usage(bill.costs.mapped(SourceId="'demo'"), window)
+    values = whole.values.copy()
+    values[:, -_MOVES:] = np.where(np.isfinite(values[:, -_MOVES:]), 0, np.nan)
+    rows = {scope: row for row, scope in enumerate(whole.scopes)}
+    for scope, costs in zip(recent.scopes, recent.values, strict=True):
+        values[rows[scope], -_MOVES:] = np.where(
+            np.isfinite(values[rows[scope], -_MOVES:]), np.nan_to_num(costs), np.nan
+        )
+    return Series(whole.scopes, whole.days, values), Edge(day_of(settled_until(noon, SETTLES_AFTER)) - DAY, today)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 import numpy as np
@@ -30,7 +30,7 @@ from exporter.analysis.folding import OTHER, choose, folded
 from exporter.analysis.series import ALL, Scope, Series, gaps
 from exporter.providers import demo as story
 from exporter.providers import demo_estate as cast
-from tests.analysis.estates import COUNT, DAILY, FIRST, LAST, demo, line, lines, more, replay, scope
+from tests.analysis.estates import COUNT, DAILY, FIRST, LAST, as_known, demo, line, lines, more, replay, scope
 
 EC2_EAST = scope("prod", "EC2", "east")
 WHEN = 100
@@ -77,6 +77,29 @@ def test_the_stories_of_the_demo_are_told_on_their_first_day_by_name_and_nothing
     forgotten = next(each for each in rises if each.first_day == story.FORGOTTEN)
     assert all(part.region == forgotten.scope.region for part in forgotten.parts)
     assert forgotten.parts[0].service == cast.EC2
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        pytest.param(date(2026, 8, 5), date(2026, 9, 20), id="seven-weeks"),
+        pytest.param(date(2025, 11, 5), date(2026, 11, 12), id="a-year", marks=pytest.mark.matrix),
+    ],
+)
+def test_days_that_still_move_tell_the_same_stories_at_most_two_days_late(first: date, last: date) -> None:
+    """One look at noon of every day, at partial days and at weeks that are charged too high until they are restated."""
+    stories, told, report = expected_stories(first, last), {}, Report()
+    day = first - timedelta(5)
+    while day <= last + timedelta(2):
+        series, edge = as_known(datetime.combine(day, time(12), UTC))
+        before = report
+        report = evaluate(Settings(drops=False), series, {"demo": edge}, before)
+        for finding in report.findings:
+            if finding.fingerprint in report.new and first <= finding.first_day <= last:
+                told[finding.first_day] = finding.scope[2:5], day - finding.first_day
+        day += timedelta(1)
+    assert {day: where for day, (where, _) in told.items()} == {day: where for (day, _), where in stories.items()}
+    assert max(late for _, late in told.values()) <= timedelta(2)
 
 
 # --- a rise and its life --------------------------------------------------------------------------------------------
