@@ -32,8 +32,6 @@ class Task(NamedTuple):
 
     costs: Floats
     dates: Dates
-    known: Floats
-    """What somebody would expect who knew everything but what has not begun; series × origins."""
     cuts: tuple[tuple[int, int, int], ...]
     """(first day of the month, first day forecast, first day of the next month), as columns."""
 
@@ -78,12 +76,11 @@ def tasks(world: World, seeds: Iterable[int]) -> Iterator[Task]:
 
 def task(each: Bill) -> Task:
     """All series of a bill."""
-    cuts = tuple(_cuts(each.dates))
-    known = np.stack([_known(each, cut, end) for _, cut, end in cuts], axis=1)
-    return Task(each.costs, each.dates, known, cuts)
+    return Task(each.costs, each.dates, tuple(origins(each.dates)))
 
 
-def _cuts(dates: Dates) -> Iterator[tuple[int, int, int]]:
+def origins(dates: Dates) -> Iterator[tuple[int, int, int]]:
+    """(First day of the month, first day forecast, first day of the next month), as columns."""
     for column, day in enumerate(dates.astype("datetime64[D]").astype(object)):
         assert isinstance(day, date)
         end = column + (Month.of(day).next().first - day).days
@@ -91,30 +88,20 @@ def _cuts(dates: Dates) -> Iterator[tuple[int, int, int]]:
             yield column - day.day + 1, column, end
 
 
-def _known(each: Bill, cut: int, end: int) -> Floats:
-    costs = each.plain.costs[:, cut:end].sum(axis=1)
-    for event in each.events:
-        if event.start < cut:
-            costs[event.series] += each.excess[event.series, cut:end].sum()
-    return costs
-
-
 def few(one: Task, series: int, origins: int) -> Task:
     """The first series and the last origins of a task, for forecasters that take their time."""
-    return Task(one.costs[:series], one.dates, one.known[:series, -origins:], one.cuts[-origins:])
+    return Task(one.costs[:series], one.dates, one.cuts[-origins:])
 
 
 def summed(each: Bill) -> Task:
     """Sums by provider and service instead of single series."""
-    whole = task(each)
-    names = [labels[0] + labels[2] for labels in each.labels]
-    rows = [np.flatnonzero(np.array(names) == name) for name in sorted(set(names))]
-    return Task(
-        np.stack([whole.costs[some].sum(axis=0) for some in rows]),
-        whole.dates,
-        np.stack([whole.known[some].sum(axis=0) for some in rows]),
-        whole.cuts,
-    )
+    return Task(added(each, each.costs), each.dates, tuple(origins(each.dates)))
+
+
+def added(each: Bill, values: Floats) -> Floats:
+    """Rows of the bill's series added up by provider and service."""
+    names = np.array([labels[0] + labels[2] for labels in each.labels])
+    return np.stack([values[names == name].sum(axis=0) for name in sorted(set(names.tolist()))])
 
 
 def marked(contender: Contender, some: Iterable[Task]) -> Marks:
@@ -130,13 +117,12 @@ def marked(contender: Contender, some: Iterable[Task]) -> Marks:
     return marks
 
 
-def all_knowing(some: Iterable[Task]) -> Marks:
-    """What somebody would be worth who knew all noise and all events but those that have not begun: the least error."""
+def marked_as(one: Task, said: Floats) -> Marks:
+    """What somebody is worth who says so of each series × origin."""
     marks = Marks()
-    for one in some:
-        for place, (begin, cut, end) in enumerate(one.cuts):
-            said = Said(one.known[:, place : place + 1])
-            _count(marks, said, one.costs[:, begin:end], one.costs[:, cut:end].sum(axis=1))
+    for place, (begin, cut, end) in enumerate(one.cuts):
+        its = Said(said[:, place : place + 1])
+        _count(marks, its, one.costs[:, begin:end], one.costs[:, cut:end].sum(axis=1))
     return marks
 
 
