@@ -18,8 +18,9 @@ _FEW, _ORIGINS = 100, 9
 _MEDIAN, _BY_MONEY = Target(value=1.1), Target(value=2.3)
 _TRIED = (
     "other gains of the level, 12 to 32 weeks, a line where it was better: within 0.1 points; growth of the last "
-    "10 or 14 weeks alone, or a trend of the last two weeks: worse. The oracle knows how bills are made and what has begun, but no noise to come: what "
-    "it misses, too, nobody can forecast. Of the rest (seeds 301 to 304) two fifths are series that are on and off"
+    "10 or 14 weeks alone, or a trend of the last two weeks: worse. The oracle knows how bills are made and what has "
+    "begun, but no noise to come: what it misses, too, nobody can forecast. Of the rest (seeds 301 to 304) two fifths "
+    "are series that are on and off"
 )
 _ORACLE = "oracle"
 
