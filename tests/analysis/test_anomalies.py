@@ -386,6 +386,17 @@ def test_lines_rise_together_when_most_of_five_or_more_do() -> None:
     assert together(np.array([1.5] * 30 + [np.nan] * 10)) > 1
 
 
+def test_one_fall_has_one_name() -> None:
+    """A region that is switched off is no second finding of each service that it was half of."""
+    estate = lines(("prod",))
+    gone = more(estate, lambda each: each.region == "east", 0, 0)
+    values = gone.values.copy()
+    values[[row for row, each in enumerate(gone.scopes) if each.region == "east"], WHEN:] = 0
+    values[[row for row, each in enumerate(gone.scopes) if each.region == "west"], WHEN:] *= 0.9
+    told = replay(Series(gone.scopes, gone.days, values), 90, WHEN + 6).new
+    assert [each.scope[3:5] for each in told] == [(ALL, "east")]
+
+
 def test_what_grows_by_half_again_and_again_is_critical_before_it_costs_that_much() -> None:
     runaway = lines()
     for place, amount in enumerate((16.0, 28.0, 50.0)):

@@ -124,12 +124,30 @@ class _Estate:
             odd = list(self._odd(day, values, parts))
             for each in self._causes(values, rows, [each for each in odd if each.kind is not Kind.DROP]):
                 yield self._finding(day, values, each)
-            told = [finding.scope for finding in known]
-            # What fell to nothing names it better than a sum that lost half; of two such the wider does.
-            for each in sorted(odd, key=lambda each: (round(each.actual / max(each.expected, 1e-9), 1), each.excess)):
-                if each.kind is Kind.DROP and not any(_touch(each.slice.scope, scope) for scope in told):
-                    told.append(each.slice.scope)
-                    yield self._finding(day, values, each)
+            yield from self._drops(day, values, rows, [each for each in odd if each.kind is Kind.DROP], known)
+
+    def _drops(
+        self,
+        day: date,
+        values: NDArray[np.float64],
+        rows: NDArray[np.intp],
+        odd: Sequence[_Odd],
+        known: Sequence[Finding],
+    ) -> Iterator[Finding]:
+        """What fell on a day, each fall by one name: what fell to nothing, else the widest sum that lost half."""
+        if not odd:
+            return
+        lines = self._lines(values, rows)
+        scopes = [finding.scope for finding in known]
+        fallen = [self._rows(finding.scope) for finding in known if finding.kind is Kind.DROP]
+        told = np.concatenate([*fallen, np.array([], np.intp)])
+        for each in sorted(odd, key=lambda each: (round(each.actual / max(each.expected, 1e-9), 1), each.excess)):
+            scope = each.slice.scope
+            if any(_touch(scope, other) for other in scopes) or _mostly(each, told, lines, rows):
+                continue
+            scopes.append(scope)
+            told = np.concatenate([told, each.slice.rows])
+            yield self._finding(day, values, each)
 
     def _seen(self, day: date, known: Sequence[Finding]) -> NDArray[np.float64]:
         """What was known of the days up to and with this one, without what is told already.
@@ -407,7 +425,8 @@ def _touch(one: Scope, other: Scope) -> bool:
 
 
 def _mostly(odd: _Odd, told: NDArray[np.intp], lines: tuple[NDArray[np.float64], ...], rows: NDArray[np.intp]) -> bool:
-    """Whether most of an odd slice's excess lies in lines that are told already."""
+    """Whether most of an odd slice's excess, or of what it lost, lies in lines that are told already."""
     known = np.isin(odd.slice.rows, told)
     places = np.searchsorted(rows, odd.slice.rows[known])
-    return bool(known.all()) or float((lines[0] - lines[1])[places].sum()) >= _EXPLAINED * odd.excess
+    sign = np.sign(odd.excess)
+    return bool(known.all()) or sign * float((lines[0] - lines[1])[places].sum()) >= _EXPLAINED * abs(odd.excess)
