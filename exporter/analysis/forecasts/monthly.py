@@ -66,6 +66,7 @@ def monthly(
         for look in looks:
             columns = look.columns[:MONTHS]
             mine = np.array([claim[column] >= strongest[column] for column in columns])
+            # What all months agree about falls only where others explain each of them better.
             mine |= (look.strength > 0) & mine.any(axis=0)
             up, down = look.up[:MONTHS] & mine, look.down[:MONTHS] & mine
             fee, part = _fee(beyond[columns], plain[columns], after[ahead], up, down)
