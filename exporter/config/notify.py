@@ -252,6 +252,8 @@ class NotifySettings(Settings):
     """Hours in which nobody is to be disturbed; none unless given."""
     external_url: Annotated[str, AfterValidator(_plain_http)] | None = None
     """Where people reach this exporter, for links in messages."""
+    grafana_url: Annotated[str, AfterValidator(_plain_http)] | None = None
+    """Where people reach a Grafana with the shipped dashboards, for links in messages."""
     give_up_after: Annotated[Duration, AfterValidator(_some)] = timedelta(days=3)
     """How long a message is tried before it is put aside."""
     keep: Annotated[Duration, AfterValidator(_some)] = timedelta(days=14)

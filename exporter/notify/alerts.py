@@ -14,6 +14,7 @@ from typing import Any
 
 from exporter.notify.message import FIRING, RESOLVED, Message, key, rank, severity, worst
 from exporter.notify.news import parts
+from exporter.notify.words import NOWHERE, Pages
 
 _SHOWN = 10
 """Alerts of a group that are told one by one; the worst come first."""
@@ -32,6 +33,11 @@ class Alert:
     starts: datetime
     url: str
     fingerprint: str
+
+    @property
+    def severity(self) -> str:
+        """A finding's own, which `notify.direct` would tell, whatever word the rule routes it by."""
+        return severity(self.labels.get("finding") or self.labels.get("severity"))
 
     @property
     def said(self) -> str:
@@ -87,12 +93,18 @@ def identity(group: Group) -> str:
     return key("alert", group.key, *alerts)
 
 
-def message(group: Group, now: datetime, findings: Mapping[str, Mapping[str, Any]], identity: str) -> Message:
+def message(
+    group: Group,
+    now: datetime,
+    findings: Mapping[str, Mapping[str, Any]],
+    identity: str,
+    pages: Pages = NOWHERE,
+) -> Message:
     """A group as a message. `findings`: fingerprint → finding of check.json, to tell what is behind an alert."""
     firing = [alert for alert in group.alerts if alert.firing]
     ended = [alert for alert in group.alerts if not alert.firing]
     shown = sorted(firing or ended, key=lambda alert: alert.starts, reverse=True)
-    shown.sort(key=lambda alert: _rank(alert), reverse=True)
+    shown.sort(key=lambda alert: rank(alert.severity), reverse=True)
     name = group.labels.get("alertname") or shown[0].labels.get("alertname") or "Alert"
     several = len(group.alerts) + group.truncated > 1
     counts = ", ".join(
@@ -115,13 +127,13 @@ def message(group: Group, now: datetime, findings: Mapping[str, Mapping[str, Any
         fingerprint=key("group", group.key),
         status=FIRING if group.firing else RESOLVED,
         kind="alert",
-        severity=worst(severity(alert.labels.get("severity")) for alert in firing or ended),
+        severity=worst(alert.severity for alert in firing or ended),
         title=title[:_LONGEST],
         sentence=sentence,
         when=now,
         facts=_facts(group, shown, findings),
         lines=tuple(lines),
-        links=_links(group, shown[0]),
+        links=_links(group, shown[0], pages),
         source=group.labels.get("source", ""),
     )
 
@@ -162,19 +174,14 @@ def _facts(
     return tuple(facts)
 
 
-def _links(group: Group, first: Alert) -> tuple[tuple[str, str], ...]:
+def _links(group: Group, first: Alert, pages: Pages) -> tuple[tuple[str, str], ...]:
     found = {
         "runbook": first.annotations.get("runbook_url", ""),
-        "dashboard": first.annotations.get("dashboard_url") or first.annotations.get("dashboard", ""),
-        "explanation": first.annotations.get("explanation_url") or first.annotations.get("explanation", ""),
+        **dict(pages.of(first.annotations)),
         "query": first.url,
         "Alertmanager": group.url,
     }
     return tuple((words, url) for words, url in found.items() if re.match(r"https?://", url))
-
-
-def _rank(alert: Alert) -> int:
-    return rank(severity(alert.labels.get("severity")))
 
 
 def _alert(given: Any, where: str) -> Alert:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from exporter.notify.message import OPEN, RESOLVED, WORSENED, Message, key, rank, severity, worst
-from exporter.notify.words import links, minute, money, percent, used
+from exporter.notify.words import NOWHERE, Pages, minute, money, percent, used
 from exporter.store.outbox import Told
 
 Json = Mapping[str, Any]
@@ -29,7 +29,7 @@ class Settings:
     """How messages are made."""
 
     cool_down: timedelta = timedelta(hours=1)
-    external_url: str | None = None
+    pages: Pages = NOWHERE
 
 
 @dataclass(slots=True)
@@ -92,7 +92,7 @@ def _finding(
     if before is not None and now < before.at + settings.cool_down:
         found.wait(before.at + settings.cool_down)
         return
-    found.say(finding_message(finding, status, now, settings.external_url, standing), _mark(finding))
+    found.say(finding_message(finding, status, now, settings.pages, standing), _mark(finding))
 
 
 def _change(finding: Json, before: Told | None) -> str | None:
@@ -115,7 +115,7 @@ def finding_message(
     finding: Json,
     status: str,
     now: datetime,
-    external_url: str | None = None,
+    pages: Pages = NOWHERE,
     standing: Mapping[str, str] | None = None,
 ) -> Message:
     """A finding as a message."""
@@ -148,7 +148,7 @@ def finding_message(
         when=now,
         facts=tuple(facts),
         lines=tuple(parts(finding)),
-        links=links(external_url),
+        links=pages.links("anomalies", "anomalies", currency=currency, provider=finding["provider"]),
         source=finding["source"],
         standing=worst(others),
     )
@@ -274,7 +274,7 @@ def _budget_message(
         sentence=sentence,
         when=now,
         facts=tuple(facts),
-        links=links(settings.external_url),
+        links=settings.pages.links("budgets", "budgets", budget=name, currency=currency),
         standing=worst(word for other, word in standing.items() if other != about),
         channels=tuple(budget.get("channels") or ()),
     )
@@ -331,7 +331,13 @@ def _first_message(source: str, several: list[Json], names: list[str], now: date
         sentence=(one.get("sentence") or sentence) if alone else sentence,
         when=now,
         lines=(*lines[:_LONGEST], *([f"and {len(lines) - _LONGEST} more"] if lines[_LONGEST:] else [])),
-        links=links(settings.external_url),
+        links=settings.pages.links(
+            "anomalies",
+            "service",
+            currency=one["currency"],
+            provider=one["provider"],
+            **({one["kind"]: one["name"]} if alone else {}),
+        ),
         source=source,
     )
 
@@ -367,7 +373,7 @@ def _hourly_jump(jump: Json, told: Mapping[str, Told], now: datetime, settings: 
             ("hour", f"{minute(jump['hour'])} UTC"),
         ),
         lines=(*moved[:_LONGEST], *([f"and {len(moved) - _LONGEST} more"] if moved[_LONGEST:] else [])),
-        links=links(settings.external_url),
+        links=settings.pages.links("month", "service", currency=currency, provider=jump["provider"]),
         source=jump["source"],
     )
     found.say(message, "")

@@ -22,6 +22,7 @@ from exporter.errors import StoreError
 from exporter.notify.lanes import Lanes, lanes
 from exporter.notify.news import Settings, news
 from exporter.notify.sender import Sender, post
+from exporter.notify.words import Pages
 from exporter.store.files import storing
 from exporter.store.outbox import Post
 from exporter.store.state import State
@@ -64,7 +65,8 @@ class Reporter:
             check = published.check()
         except (OSError, ValueError):  # superseded while it was being read
             return 0
-        settings = Settings(self._settings.cool_down, self._settings.external_url)
+        pages = Pages(self._settings.external_url, self._settings.grafana_url)
+        settings = Settings(self._settings.cool_down, pages)
         found = news(check, self._state.told(), now, settings)
         posts: list[Post] = [post(message, self._lanes) for message in found.messages]
         if posts or found.told:

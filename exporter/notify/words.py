@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
+from urllib.parse import urlencode
 
 
-def links(external_url: str | None) -> tuple[tuple[str, str], ...]:
-    """Where people reach the exporter, where that is known."""
-    return (("cloudspend", f"{external_url}/"),) if external_url else ()
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Where people reach what messages point to: roots of URLs, None where that is not known."""
+
+    exporter: str | None = None
+    grafana: str | None = None
+
+    def links(self, section: str, dashboard: str, **chosen: str) -> tuple[tuple[str, str], ...]:
+        """A section of the exporter's page, and a shipped dashboard with variables chosen. Empty ones are not."""
+        variables = urlencode({f"var-{name}": value for name, value in chosen.items() if value})
+        path = f"/d/cloudspend-{dashboard}{'?' if variables else ''}{variables}"
+        return self.of({"explanation": f"/#{section}", "dashboard": path})
+
+    def of(self, annotations: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+        """The same from the annotations of a rule: paths, or whole URLs."""
+        roots = {"explanation": self.exporter, "dashboard": self.grafana}
+        found = (
+            (words, annotations.get(f"{words}_url") or annotations.get(words, ""), root)
+            for words, root in roots.items()
+        )
+        return tuple(
+            (words, f"{root}{path}" if path.startswith("/") else path)
+            for words, path, root in found
+            if (path.startswith("/") and root) or path.startswith(("https://", "http://"))
+        )
+
+
+NOWHERE = Pages()
+"""Nobody has said where they are: no links."""
 
 
 def money(amount: str | None, currency: str, *, signed: bool = False) -> str:

@@ -23,6 +23,7 @@ from exporter.errors import StoreError
 from exporter.notify.alerts import Group, by_fingerprint, identity, message, parsed
 from exporter.notify.lanes import Lanes, lanes
 from exporter.notify.sender import post
+from exporter.notify.words import Pages
 from exporter.store.state import State
 
 _log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class Receiver:
             _log.warning("not a group of alerts", extra={"fields": {"problem": error}})
             return 400, str(error)
         try:
-            new = self._post(group, self._lanes[1])
+            new = self._post(group, *self._lanes)
         except StoreError as error:
             if not self._broken:
                 _log.error("cannot keep alerts; Alertmanager sends them again", extra={"fields": {"error": error}})
@@ -86,14 +87,15 @@ class Receiver:
         self._nudge()
         return 200, f"{new} messages" if new != 1 else "1 message"
 
-    def _post(self, group: Group, lanes: Lanes) -> int:
+    def _post(self, group: Group, config: Config, lanes: Lanes) -> int:
         now, name = self._clock.now(), identity(group)
         if self._state is None:
             self._state = State(self._path, _PATIENCE)
         if self._state.posted_since(name, now - _REPEATED_AFTER):
             return 0
         # A reminder, hours later, is a message of its own.
-        said = message(group, now, self._explained(group), f"{name}-{now:%Y%m%dT%H%M%S}")
+        pages = Pages(config.notify.external_url, config.notify.grafana_url)
+        said = message(group, now, self._explained(group), f"{name}-{now:%Y%m%dT%H%M%S}", pages)
         return self._state.post([post(said, lanes)], now)
 
     def _explained(self, group: Group) -> Mapping[str, Mapping[str, Any]]:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from exporter.notify.alerts import identity, message, parsed
-from exporter.notify.message import Message
+from exporter.notify.message import OPEN, SEVERITIES, Message
+from exporter.notify.news import finding_message
+from exporter.notify.words import NOWHERE, Pages
 from tests.notify.test_news import finding
 
 NOW = datetime(2024, 3, 15, 12, tzinfo=UTC)
@@ -47,9 +49,9 @@ def group(*alerts: dict[str, Any], **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def said(sent: dict[str, Any], *findings: dict[str, Any]) -> Message:
+def said(sent: dict[str, Any], *findings: dict[str, Any], pages: Pages = NOWHERE) -> Message:
     found = parsed(json.dumps(sent).encode())
-    return message(found, NOW, {each["fingerprint"]: each for each in findings}, identity(found))
+    return message(found, NOW, {each["fingerprint"]: each for each in findings}, identity(found), pages)
 
 
 def test_one_alert_is_told_in_its_own_words() -> None:
@@ -62,6 +64,24 @@ def test_one_alert_is_told_in_its_own_words() -> None:
         "query": "http://prometheus:9090/graph?g0.expr=1",
         "Alertmanager": "http://alertmanager:9093",
     }
+
+
+def test_paths_of_a_rule_lead_to_the_pages_that_are_configured_and_nowhere_without() -> None:
+    sent = alert() | {"annotations": {"explanation": "/#anomalies", "dashboard": "/d/cloudspend-anomalies?var-a=b%2Fc"}}
+    assert dict(said(group(sent)).links).keys() == {"query", "Alertmanager"}
+    there = dict(said(group(sent), pages=Pages("https://costs.example.org", "https://graphs.example.org/sub")).links)
+    assert there["explanation"] == "https://costs.example.org/#anomalies"
+    assert there["dashboard"] == "https://graphs.example.org/sub/d/cloudspend-anomalies?var-a=b%2Fc"
+    whole = alert() | {"annotations": {"dashboard_url": "https://example.org/mine", "explanation": "see the wiki"}}
+    assert dict(said(group(whole)).links).keys() == {"dashboard", "query", "Alertmanager"}
+
+
+@pytest.mark.parametrize("word", SEVERITIES)
+def test_a_finding_has_the_same_severity_through_alertmanager_as_directly(word: str) -> None:
+    """Alertmanager routes by another word, which the rule derives from the finding's."""
+    direct = finding_message(finding(severity=word), OPEN, NOW)
+    routed = said(group(alert(fingerprint="f1", finding=word, severity="warning")), finding(severity=word))
+    assert routed.severity == direct.severity == word
 
 
 def test_an_alert_about_a_finding_brings_its_explanation() -> None:

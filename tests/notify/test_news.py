@@ -8,10 +8,14 @@ from typing import Any
 
 from exporter.notify.message import Message
 from exporter.notify.news import FORGOTTEN_AFTER, Settings, news
+from exporter.notify.words import Pages
 from exporter.store.outbox import Told
 
 NOON = datetime(2024, 3, 15, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+
+
+PAGES = Pages("https://costs.example.org", "https://graphs.example.org")
 
 
 def finding(**changes: Any) -> dict[str, Any]:
@@ -78,7 +82,7 @@ class People:
 
     def hear(self, later: timedelta = timedelta(0), **check: Any) -> list[Message]:
         self.now += later
-        found = news({"findings": [], **check}, self.told, self.now, Settings(HOUR, "https://costs.example.org"))
+        found = news({"findings": [], **check}, self.told, self.now, Settings(HOUR, PAGES))
         self.told |= {each.fingerprint: each for each in found.told}
         for name in found.forgotten:
             del self.told[name]
@@ -95,7 +99,10 @@ def test_a_finding_is_told_once() -> None:
     assert (message.status, message.kind, message.severity, message.source) == ("open", "anomaly", "medium", "aws-prod")
     assert message.lines == ("NAT / us-east-1 / 111122223333: +206.70 USD, new",)
     assert ("actual", "225.68 USD") in message.facts
-    assert message.links == (("cloudspend", "https://costs.example.org/"),)
+    assert message.links == (
+        ("explanation", "https://costs.example.org/#anomalies"),
+        ("dashboard", "https://graphs.example.org/d/cloudspend-anomalies?var-currency=USD&var-provider=aws"),
+    )
     assert people.hear(later=2 * HOUR, findings=[finding(actual="226", impact="300")]) == []
 
 

@@ -90,7 +90,12 @@ def test_the_texts_for_alertmanagers_own_channels_say_what_an_alert_says(tmp_pat
     alert = {
         "status": "resolved",
         "labels": {"alertname": "A"},
-        "annotations": {"description": "EC2 costs more.", "runbook_url": "https://example.com/a"},
+        "annotations": {
+            "description": "EC2 costs more.",
+            "runbook_url": "https://example.com/a",
+            "dashboard": "/d/cloudspend-service",
+            "explanation": "/#anomalies",
+        },
     }
     data = {
         "receiver": "r",
@@ -107,7 +112,12 @@ def test_the_texts_for_alertmanagers_own_channels_say_what_an_alert_says(tmp_pat
         "--template.glob=alertmanager/templates/*.tmpl",
         '--template.text={{ template "cloudspend.title" . }} | {{ template "cloudspend.text" . }}',
     )
-    assert said.split() == ["Over:", "Costs", "more.", "|", "Over:", "EC2", "costs", "more.", "https://example.com/a"]
+    assert said.split() == [
+        *("Over:", "Costs", "more.", "|", "Over:", "EC2", "costs", "more."),
+        "http://localhost:9753/#anomalies",
+        "http://localhost:3000/d/cloudspend-service",
+        "https://example.com/a",
+    ]
 
 
 @EVERY_RELEASE
@@ -236,9 +246,42 @@ def test_an_alert_says_how_bad_it_is_what_happened_and_where_to_read_on(alert: s
     severity = rule["labels"]["severity"]
     # A finding's follows money, a budget's comes with its threshold.
     assert severity in {"critical", "warning", "info"} or "$labels.severity" in severity
-    assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
+    assert rule["annotations"].keys() - {"explanation"} == {"summary", "description", "runbook_url", "dashboard"}
     page = "https://github.com/cloudspend/cloudspend/blob/main/docs/runbooks.md"
     assert rule["annotations"]["runbook_url"] == f"{page}#{alert.lower()}"
+
+
+WITHOUT_A_PAGE = {"CloudspendExporterAbsent", "CloudspendLabelsRenamed", "CloudspendNotificationsFailing"}
+"""Alerts on what the exporter's page says nothing of, or that nobody serves a page."""
+DASHBOARDS = {
+    board["uid"]: {variable["name"] for variable in board["templating"]["list"]}
+    for board in map(json.loads, (file.read_text() for file in sorted((ROOT / "grafana/dashboards").glob("*.json"))))
+}
+"""Uid → what can be chosen on it."""
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_an_alert_leads_to_a_dashboard_that_there_is_with_what_can_be_chosen_there(alert: str) -> None:
+    uid, _, query = ALERTS[alert]["annotations"]["dashboard"].removeprefix("/d/").partition("?")
+    assert uid.partition("{{")[0] in DASHBOARDS
+    there = DASHBOARDS[uid.partition("{{")[0]]
+    chosen = set(re.findall(r"var-(\w+|\{\{ \$labels\.kind \}\})=", uid + query))
+    assert chosen - {"{{ $labels.kind }}"} <= there
+    if "{{ $labels.kind }}" in chosen:  # of a first spend: what its catalogue says
+        assert {"account", "service", "region"} <= there
+    # Names of services and sources have spaces and slashes; three letters of a currency have not.
+    raw = re.findall(r"\{\{ (?:\$labels\.\w+|\.) \}\}", uid + query)
+    assert set(raw) <= {"{{ $labels.currency }}", "{{ $labels.kind }}"}
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_an_alert_leads_to_the_place_of_the_page_that_explains_it(alert: str) -> None:
+    place = ALERTS[alert]["annotations"].get("explanation")
+    assert (place is None) == (alert in WITHOUT_A_PAGE)
+    if place not in (None, "/config"):
+        page = "".join(file.read_text() for file in sorted((ROOT / "exporter/web").glob("landing*.py")))
+        assert place.startswith("/#")
+        assert f'id="{place.removeprefix("/#")}"' in page
 
 
 def test_every_group_is_evaluated_once_a_minute() -> None:
