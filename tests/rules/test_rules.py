@@ -120,37 +120,68 @@ def test_the_texts_for_alertmanagers_own_channels_say_what_an_alert_says(tmp_pat
     ]
 
 
+ROUTED = [
+    ("oncall", "CloudspendExporterAbsent", "critical"),
+    ("oncall", "CloudspendNotificationsFailing", "warning"),
+    ("cloudspend", "CloudspendSourceDown", "warning"),
+    ("cloudspend", "CloudspendDataStale", "warning"),
+    ("cloudspend", "CloudspendUnattributedCost", "warning"),
+    ("digest", "CloudspendCostRestated", "info"),
+    ("cloudspend", "CloudspendJudgementFailed", "warning"),
+    ("cloudspend", "CloudspendUnconvertedCost", "warning"),
+    ("cloudspend", "CloudspendLabelsRenamed", "warning"),
+    ("cloudspend", "CloudspendWorkerFailing", "warning"),
+    ("cloudspend", "CloudspendConfigReloadFailed", "warning"),
+    ("cloudspend", "CloudspendApiBudgetNear", "warning"),
+    ("cloudspend", "CloudspendAnomaly", "critical"),
+    ("cloudspend", "CloudspendAnomaly", "warning"),
+    ("digest", "CloudspendAnomaly", "info"),
+    ("digest", "CloudspendCostDropped", "info"),
+    ("cloudspend", "CloudspendDailySpike", "warning"),
+    ("cloudspend", "CloudspendHourlyJump", "warning"),
+    ("cloudspend", "CloudspendFirstSpend", "warning"),
+    ("cloudspend", "CloudspendBudgetThresholdReached", "critical"),
+    ("cloudspend", "CloudspendBudgetThresholdReached", "warning"),
+    ("digest", "CloudspendBudgetThresholdReached", "info"),
+    ("cloudspend", "CloudspendBudgetForecastExceeded", "warning"),
+    ("cloudspend", "CloudspendBudgetBurningFast", "warning"),
+    ("digest", "SomethingOfYours", "info"),
+    ("cloudspend", "SomethingOfYours", "page"),
+    ("cloudspend", "SomethingOfYours", ""),
+]
+"""Receiver, alert, severity: where everything goes."""
+
+
 @EVERY_RELEASE
-@pytest.mark.parametrize(
-    ("receiver", "labels"),
-    [
-        ("oncall", {"alertname": "CloudspendExporterAbsent", "severity": "critical", "job": "cloudspend"}),
-        ("oncall", {"alertname": "CloudspendNotificationsFailing", "severity": "warning", "channel": "team"}),
-        ("cloudspend", {"alertname": "CloudspendSourceDown", "severity": "warning", "source": "aws-prod"}),
-        ("cloudspend", {"alertname": "CloudspendUnattributedCost", "severity": "warning", "currency": "EUR"}),
-        ("cloudspend", {"alertname": "CloudspendAnomaly", "severity": "critical", "finding": "critical"}),
-        ("cloudspend", {"alertname": "CloudspendAnomaly", "severity": "warning", "finding": "high"}),
-        ("digest", {"alertname": "CloudspendAnomaly", "severity": "info", "finding": "low"}),
-        ("digest", {"alertname": "CloudspendCostDropped", "severity": "info", "provider": "aws"}),
-        ("digest", {"alertname": "CloudspendCostRestated", "severity": "info", "source": "aws-prod"}),
-        ("cloudspend", {"alertname": "CloudspendBudgetThresholdReached", "severity": "critical", "budget": "all"}),
-        ("cloudspend", {"alertname": "CloudspendBudgetThresholdReached", "severity": "warning", "budget": "all"}),
-        ("digest", {"alertname": "SomethingOfYours", "severity": "info", "provider": "aws"}),
-        ("cloudspend", {"alertname": "SomethingOfYours", "severity": "page"}),
-        ("cloudspend", {"alertname": "SomethingOfYours"}),
-    ],
-)
-def test_an_alert_goes_to_one_receiver(receiver: str, labels: dict[str, str]) -> None:
-    matchers = [f"{name}={value}" for name, value in labels.items()]
-    run(
-        require("amtool"),
-        "config",
-        "routes",
-        "test",
-        f"--config.file={ROUTES}",
-        f"--verify.receivers={receiver}",
-        *matchers,
-    )
+@pytest.mark.parametrize(("receiver", "alert", "severity"), ROUTED)
+def test_an_alert_goes_to_one_receiver(receiver: str, alert: str, severity: str) -> None:
+    labels = [f"alertname={alert}", "job=cloudspend", "source=aws-prod", "budget=all"]
+    labels += [f"severity={severity}"] if severity else []
+    amtool = require("amtool")
+    run(amtool, "config", "routes", "test", f"--config.file={ROUTES}", f"--verify.receivers={receiver}", *labels)
+
+
+def test_the_table_of_routes_has_every_alert_with_every_severity_that_it_has() -> None:
+    several = {"CloudspendAnomaly", "CloudspendBudgetThresholdReached"}  # the finding's, and the threshold's
+    words = dict.fromkeys(several, ("critical", "warning", "info"))
+    shipped = {(name, word) for name, rule in ALERTS.items() for word in words.get(name, (rule["labels"]["severity"],))}
+    assert {(alert, severity) for _, alert, severity in ROUTED if alert in ALERTS} == shipped
+
+
+def test_a_reminder_comes_once_a_day_and_before_alertmanager_forgets_what_it_sent() -> None:
+    def every(route: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        yield route
+        for inner in route.get("routes", ()):
+            yield from every(inner)
+
+    routes = yaml.safe_load(ROUTES.read_text())["route"]
+    assert {route["repeat_interval"] for route in every(routes) if "repeat_interval" in route} == {"24h"}
+    assert routes["group_by"] == ["alertname", "source", "provider", "budget"]
+
+
+def test_no_inhibition_silences_strangers() -> None:
+    for rule in yaml.safe_load(ROUTES.read_text())["inhibit_rules"]:
+        assert rule["equal"], rule
 
 
 @EVERY_RELEASE
@@ -514,3 +545,25 @@ def test_a_recorded_series_is_named_after_the_labels_it_keeps(record: str) -> No
 def of_its_delta(record: str) -> str:
     (delta,) = series(RECORDED[record]["expr"])
     return delta.split(":")[0]
+
+
+# --- what an alert on money says -------------------------------------------------------------------------------------
+
+
+def is_about_money(alert: str) -> bool:
+    return any(map(is_money, series(ALERTS[alert]["expr"])))
+
+
+@pytest.mark.parametrize("alert", [alert for alert in ALERTS if is_about_money(alert)])
+def test_an_alert_about_money_says_whose_and_in_which_currency(alert: str) -> None:
+    said = ALERTS[alert]["annotations"]
+    scope = r"\$labels\.(source|provider|account|service|budget|name)\b"
+    assert re.search(scope, said["summary"] + said["description"])
+    ratio = alert == "CloudspendApiBudgetNear"  # of what asking may cost: a share has no currency
+    assert ratio or re.search(r"\$labels\.currency|label \"currency\"", said["description"])
+
+
+@pytest.mark.parametrize("alert", ["CloudspendAnomaly", "CloudspendCostDropped"])
+def test_an_alert_on_a_finding_tells_expected_and_actual(alert: str) -> None:
+    read = set(re.findall(r"cloudspend_\w+", ALERTS[alert]["annotations"]["description"]))
+    assert read == {"cloudspend_anomaly_actual_cost", "cloudspend_anomaly_expected_cost"}
