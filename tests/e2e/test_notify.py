@@ -145,7 +145,11 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
             "sources": [{"name": "demo", "provider": "demo"}],
             # A smaller event shares the days and the provider: without it the group of alerts is the gateway alone.
             "anomalies": {"minimum_cost": 100, "new_cost": 100},
-            "notify": {"channels": people.channels},
+            "notify": {
+                "external_url": "https://costs.example.com",
+                "grafana_url": "https://graphs.example.com",
+                "channels": people.channels,
+            },
         }
         config = tmp_path / "cloudspend.yml"
         config.write_text(yaml.safe_dump(document))
@@ -192,6 +196,8 @@ def end_at_once(stack: Stack) -> None:
 
 CHANNELS = ["bot", "chat", "hook", "mail"]
 GATEWAY = "EC2 - Other in us-east-1 costs more"
+EXPLAINED = "https://costs.example.com/#anomalies"
+DRAWN = "https://graphs.example.com/d/cloudspend-anomalies?var-currency=USD&var-provider=aws"
 
 
 def test_a_finding_reaches_people_once_whatever_dies_in_between_and_so_does_its_end(stack: Stack) -> None:
@@ -211,6 +217,9 @@ def test_a_finding_reaches_people_once_whatever_dies_in_between_and_so_does_its_
     with stack.daemon(RUNNING_AWAY) as daemon:
         until(stack.sent, "everything has been sent")
         until(lambda: people.all_heard(GATEWAY, finding["sentence"], *parts(finding)), "people know what has moved")
+        until(lambda: people.all_heard(GATEWAY, EXPLAINED, DRAWN), "people know where to read on")
+        [told] = [request.json for request in people.hook.taken if GATEWAY in request.json["title"]]
+        assert told["severity"] == finding["severity"], "the finding's own, not the word that Alertmanager routes by"
         daemon.stop()
 
     with stack.daemon(OVER) as daemon:

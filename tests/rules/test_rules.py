@@ -20,6 +20,7 @@ import yaml
 
 from exporter.errors import NOTIFY_REASONS, REASONS
 from exporter.metrics.catalog import CATALOG, WORKER_FAILURES
+from exporter.polling.budget import NEAR
 from tests.neighbours import alertmanager, require, until
 
 ROOT = Path(__file__).parents[2]
@@ -548,6 +549,20 @@ def of_its_delta(record: str) -> str:
 
 
 # --- what an alert on money says -------------------------------------------------------------------------------------
+
+
+BUILT_IN = {
+    "CloudspendUnattributedCost": {"0.01"},  # rounding, not a threshold: totals are stated to the cent
+    "CloudspendApiBudgetNear": {str(NEAR)},  # from there on the exporter itself leaves calls out
+}
+"""Numbers that stand in rules, with why."""
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_thresholds_are_data(alert: str) -> None:
+    found = [match for match in TOKEN.finditer(ALERTS[alert]["expr"]) if match.lastgroup == "number"]
+    numbers = {match[0] for match in found if not match[0].endswith(("h", "d"))}  # 1h, 24h, 1d are windows
+    assert numbers - {"0", "1"} == BUILT_IN.get(alert, set())  # yes, no, and "1 + a share"
 
 
 def is_about_money(alert: str) -> bool:
