@@ -10,8 +10,11 @@ import yaml
 ROOT = Path(__file__).parents[2]
 
 
-def prometheus_config(folder: Path, exporter: str, alertmanager: str | None = None) -> Path:
-    """The shipped prometheus.yml and rules, evaluated every second and without waiting, over one exporter."""
+def prometheus_config(folder: Path, exporter: str, alertmanager: str | None = None, *, bridging: bool = True) -> Path:
+    """The shipped prometheus.yml and rules, evaluated every second and without waiting, over one exporter.
+
+    Not `bridging`: alerts end at once with what they are about, without the minutes that bridge a restart.
+    """
     config = yaml.safe_load((ROOT / "prometheus.yml").read_text())
     config["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
     config["scrape_configs"] = [job for job in config["scrape_configs"] if job["job_name"] == "cloudspend"]
@@ -20,7 +23,7 @@ def prometheus_config(folder: Path, exporter: str, alertmanager: str | None = No
     rules = folder / "rules"
     rules.mkdir()
     for shipped in sorted((ROOT / "alertmanager" / "rules").glob("*.yml")):
-        (rules / shipped.name).write_text(yaml.safe_dump(_hurried(yaml.safe_load(shipped.read_text()))))
+        (rules / shipped.name).write_text(yaml.safe_dump(_hurried(yaml.safe_load(shipped.read_text()), bridging)))
     config["rule_files"] = [str(rules / "*.yml")]
     path = folder / "prometheus.yml"
     path.write_text(yaml.safe_dump(config))
@@ -39,12 +42,14 @@ def alertmanager_config(folder: Path, webhook: str, oncall: str | None = None) -
     return path
 
 
-def _hurried(rules: dict[str, Any]) -> dict[str, Any]:
+def _hurried(rules: dict[str, Any], bridging: bool) -> dict[str, Any]:
     for group in rules["groups"]:
         group["interval"] = "1s"
         for rule in group["rules"]:
             if "for" in rule:
                 rule["for"] = "1s"
+            if not bridging:
+                rule.pop("keep_firing_for", None)
     return rules
 
 

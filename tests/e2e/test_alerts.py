@@ -34,7 +34,7 @@ def test_a_source_that_goes_down_is_told_to_a_webhook_with_its_reason_and_resolv
         Webhook() as hook,
         alertmanager(tmp_path, alertmanager_config(tmp_path, hook.url)) as manager,
         Daemon(config, ready="/-/ready") as daemon,
-        prometheus(tmp_path, prometheus_config(tmp_path, host(daemon.url), host(manager.url))),
+        prometheus(tmp_path, prometheus_config(tmp_path, host(daemon.url), host(manager.url), bridging=False)),
     ):
         daemon.wait_for("cloudspend_up", 1, source="bad")
         bad.set("deny")
