@@ -62,9 +62,15 @@ def expected_stories(first: date, last: date) -> dict[tuple[date, Kind], tuple[s
     return found
 
 
-def test_the_stories_of_the_demo_are_told_on_their_first_day_by_name_and_nothing_else_is() -> None:
-    estate = demo()
-    start = 19  # a cluster is forgotten on that day
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param(19, id="fourteen-months", marks=pytest.mark.matrix),
+        pytest.param(19 + 42 * 7, id="since-summer"),
+    ],
+)
+def test_the_stories_of_the_demo_are_told_on_their_first_day_by_name_and_nothing_else_is(start: int) -> None:
+    estate = demo()  # a cluster is forgotten on the day on which it starts
     told = replay(estate, start, len(estate.days) - 4)
     stories = expected_stories(estate.days[start], estate.days[-4])
     rises = [finding for finding in told.new if finding.kind is not Kind.DROP]
@@ -72,8 +78,8 @@ def test_the_stories_of_the_demo_are_told_on_their_first_day_by_name_and_nothing
     assert len(rises) == len(stories)
     # The cluster that was forgotten before the bill begins is switched off: nobody had told of it.
     [drop] = [each for each in told.new if each.kind is Kind.DROP]
-    assert (drop.first_day - estate.days[start]).days < 3
-    assert drop.scope.region in cast.CLUSTER_REGIONS
+    assert (drop.first_day - estate.days[start]).days <= 7
+    assert drop.scope.account == cast.CLUSTER_ACCOUNT.id
     forgotten = next(each for each in rises if each.first_day == story.FORGOTTEN)
     assert all(part.region == forgotten.scope.region for part in forgotten.parts)
     assert forgotten.parts[0].service == cast.EC2
@@ -384,6 +390,15 @@ def test_lines_rise_together_when_most_of_five_or_more_do() -> None:
     assert together(np.full(4, 9.0)) == 0
     assert together(np.array([1000.0, *np.zeros(29)])) < 1
     assert together(np.array([1.5] * 30 + [np.nan] * 10)) > 1
+
+
+def test_a_rise_that_fades_slowly_ends() -> None:
+    fading = lines()
+    for place in range(14):
+        fading = more(fading, ec2_east, 80 * 0.75**place, WHEN + place, 1)
+    told = replay(fading, 90, WHEN + 13)
+    assert [each.scope for each in told.new] == [EC2_EAST]
+    assert told.last.findings == ()
 
 
 def test_one_fall_has_one_name() -> None:

@@ -10,7 +10,7 @@ wait for the day to settle.
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import blake2b
@@ -41,6 +41,8 @@ _DARK = 29
 _RUNAWAY = 1.5
 _MATTERS = (Severity.MEDIUM, Severity.HIGH)
 """What runs away is critical from here on, before it costs what critical costs."""
+_NOISE = 2.0
+"""Standard deviations above what was expected that are nothing any more."""
 _STAYS = 3
 """Days after which a spike is a step."""
 
@@ -75,10 +77,8 @@ def evaluate(
                 fresh.append(finding.fingerprint)
         mine_open = [finding for finding in open_.values() if finding.scope.source == source]
         known = [*mine_open, *(finding for finding in ended if finding.scope.source == source)]
-        for finding in mine_open:
-            earlier = [each for each in known if each.first_day < finding.first_day]
-            now = estate.followed(finding, earlier, new=finding.fingerprint in fresh)
-            open_[finding.fingerprint] = now
+        for now in estate.followed(mine_open, known, fresh):
+            open_[now.fingerprint] = now
         judged[source] = max(edge.settled, since)
     told = sorted(open_.values(), key=lambda finding: (-abs(finding.impact), finding.fingerprint))
     ended += [finding for finding in told if finding.status is Status.RESOLVED]
@@ -120,8 +120,7 @@ class _Estate:
     def found(self, day: date, known: Sequence[Finding]) -> Iterator[Finding]:
         """What is odd on a day and no part of what is known."""
         values = self._seen(day, known)
-        for rows, parts in self._groups:
-            odd = list(self._odd(day, values, parts))
+        for rows, odd in self._odd(day, values):
             for each in self._causes(values, rows, [each for each in odd if each.kind is not Kind.DROP]):
                 yield self._finding(day, values, each)
             yield from self._drops(day, values, rows, [each for each in odd if each.kind is Kind.DROP], known)
@@ -162,12 +161,14 @@ class _Estate:
 
     def _without(self, known: Sequence[Finding], values: NDArray[np.float64]) -> NDArray[np.float64]:
         """The values, in place, with lines of known rises at what they should have cost."""
-        for finding in sorted(known, key=lambda each: each.first_day):
+        spans: dict[tuple[int, int], list[NDArray[np.intp]]] = {}
+        for finding in known:
             first = self._column(finding.first_day)
             last = values.shape[1] - 1 if finding.status is not Status.RESOLVED else self._column(finding.day)
-            if finding.kind is Kind.DROP or finding.ended == _ACCEPTED or first < 1 or last < first:
-                continue
-            rows = self._rows(finding.scope)
+            if finding.kind is not Kind.DROP and finding.ended != _ACCEPTED and 1 <= first <= last:
+                spans.setdefault((first, last), []).append(self._rows(finding.scope))
+        for first, last in sorted(spans):
+            rows = np.unique(np.concatenate(spans[first, last]))
             values[rows, first : last + 1] = np.fmin(
                 values[rows, first : last + 1], self._expected(values[rows], first, last)[0]
             )
@@ -185,22 +186,41 @@ class _Estate:
     def _rows(self, scope: Scope) -> NDArray[np.intp]:
         return np.array([row for row, each in enumerate(self._series.scopes) if scope.holds(each)], np.intp)
 
-    def _odd(self, day: date, values: NDArray[np.float64], parts: Sequence[Slice]) -> Iterator[_Odd]:
+    def _odd(self, day: date, values: NDArray[np.float64]) -> Iterator[tuple[NDArray[np.intp], list[_Odd]]]:
+        """The lines of each group that may be added, and its slices that are odd on a day."""
         settings, column = self._settings, values.shape[1] - 1
         # What an account costs in its first weeks is its own growth, and no rise of anything else.
         grown = (self._accounts == 0) | (self._accounts <= column - settings.account_settles)
-        chosen = [
-            Slice(part.scope, part.rows[grown[part.rows]]) if part.scope.account == ALL else part for part in parts
-        ]
-        chosen = [part for part in chosen if len(part.rows)]
-        if not chosen:
+        chosen: list[list[Slice]] = []
+        for _, parts in self._groups:
+            old = (
+                Slice(each.scope, each.rows[grown[each.rows]]) if each.scope.account == ALL else each for each in parts
+            )
+            chosen.append([each for each in old if len(each.rows)])
+        all_parts = [each for parts in chosen for each in parts]
+        if not all_parts:
             return
-        matrix = np.array([summed(values, part.rows) for part in chosen])
-        window = matrix[:, -settings.look_back :]
-        dates = self._series.days[: column + 1][-settings.look_back :]
-        judgement = self._find(window, dates)
-        history = np.isfinite(matrix).sum(axis=1)
-        lifts = np.full(len(values), np.nan)
+        # One judgement for all groups: what it costs hardly depends on how many lines there are.
+        window = np.array([summed(values, each.rows)[-settings.look_back :] for each in all_parts])
+        judgement = self._find(window, self._series.days[: column + 1][-settings.look_back :])
+        history = np.isfinite(window).sum(axis=1)
+        place = 0
+        for (rows, _), kept in zip(self._groups, chosen, strict=True):
+            mine = slice(place, place + len(kept))
+            place = mine.stop
+            yield rows, list(self._odd_of(day, kept, window[mine], history[mine], judgement.of(mine), grown))
+
+    def _odd_of(
+        self,
+        day: date,
+        chosen: Sequence[Slice],
+        window: NDArray[np.float64],
+        history: NDArray[np.intp],
+        judgement: Judgement,
+        grown: NDArray[np.bool_],
+    ) -> Iterator[_Odd]:
+        settings = self._settings
+        lifts = np.full(len(grown), np.nan)
         for place, part in enumerate(chosen):
             if part.line:
                 lifts[part.rows] = judgement.lift[place]
@@ -212,7 +232,7 @@ class _Estate:
                     history[place] <= _STAYS
                     and old
                     and actual >= settings.new_cost
-                    and column >= settings.minimum_history
+                    and self._column(day) >= settings.minimum_history
                 ):
                     yield _Odd(part, actual, 0.0, settings.new_cost, actual / settings.new_cost, 1, Kind.NEW)
                 continue
@@ -344,28 +364,54 @@ class _Estate:
                 break
         return tuple(parts)
 
-    def followed(self, finding: Finding, earlier: Sequence[Finding], *, new: bool) -> Finding:
-        """The finding as the newest days show it: its amounts, whether it worsened, whether it ended.
+    def followed(
+        self, findings: Sequence[Finding], known: Sequence[Finding], fresh: Collection[str]
+    ) -> Iterator[Finding]:
+        """The findings as the newest days show them: their amounts, whether they worsened, whether they ended.
 
-        What `earlier` findings add is expected of it: nobody pays for it twice.
+        What earlier ones among those that are `known` add is expected of the later: nobody pays for it twice.
         """
-        rows, first = self._rows(finding.scope), self._column(finding.first_day)
-        if not len(rows) or first < 1:
-            return finding
+        without, begun = self._series.values.copy() if findings else self._series.values, date.min
+        for first_day in sorted({finding.first_day for finding in findings}):
+            without = self._without([each for each in known if begun <= each.first_day < first_day], without)
+            begun, first = first_day, self._column(first_day)
+            group = [(each, self._rows(each.scope)) for each in findings if each.first_day == first_day]
+            yield from (finding for finding, rows in group if not len(rows) or first < 1)
+            group = [(finding, rows) for finding, rows in group if len(rows) and first >= 1]
+            if not group:
+                continue
+            totals = np.array([summed(without, rows) for _, rows in group])
+            last = self._column(max(self._edge.settled, first_day))
+            ahead, spread = self._expected(totals, first, last)
+            for place, (finding, rows) in enumerate(group):
+                raw = summed(self._series.values, rows)
+                known_part = np.nan_to_num(raw - totals[place])[first : last + 1]
+                yield self._now(
+                    finding, raw, ahead[place], known_part, float(spread[place]), new=finding.fingerprint in fresh
+                )
+
+    def _now(
+        self,
+        finding: Finding,
+        raw: NDArray[np.float64],
+        ahead: NDArray[np.float64],
+        known: NDArray[np.float64],
+        spread: float,
+        *,
+        new: bool,
+    ) -> Finding:
+        """A finding today. From its first day: what should have cost how much, and what others found beside it."""
+        first = self._column(finding.first_day)
         day = max(self._edge.settled, finding.first_day)
         count = (day - finding.first_day).days + 1
-        raw = total = summed(self._series.values, rows)
-        if around := [each for each in earlier if _touch(each.scope, finding.scope)]:
-            total = summed(self._without(around, self._series.values.copy()), rows)
         actual = np.nan_to_num(raw[first : first + count])
-        ahead, spread = self._expected(total[None], first, first + count - 1)
-        expected = ahead[0] + np.nan_to_num(raw - total)[first : first + count]
+        expected = ahead + known
         sign = -1 if finding.kind is Kind.DROP else 1
         # On its first day the stretch that found it knows best what was expected, of what was not known then.
-        expected = expected + (finding.expected - float(ahead[0, 0])) if new else expected
+        expected = expected + (finding.expected - float(ahead[0])) if new else expected
         excess = actual - expected
         impact = float(np.where(sign * excess > 0, excess, 0).sum())
-        margin = max(abs(finding.upper - finding.expected), 3 * float(spread[0]))
+        margin = max(abs(finding.upper - finding.expected), 3 * spread)
         now = replace(
             finding,
             day=day,
@@ -376,7 +422,7 @@ class _Estate:
             settled=day <= self._edge.settled,
             kind=Kind.STEP if finding.kind is Kind.SPIKE and count >= _STAYS else finding.kind,
         )
-        if sign * float(excess[-1]) <= min(margin, abs(finding.excess) / 2) and now.settled and count > 1:
+        if sign * float(excess[-1]) <= min(_NOISE * spread, abs(finding.told) / 2) and now.settled and count > 1:
             short = count <= _STAYS and finding.kind not in (Kind.NEW, Kind.DROP)
             kind = Kind.SPIKE if short else finding.kind
             return replace(now, status=Status.RESOLVED, ended="back", kind=kind, severity=finding.severity)

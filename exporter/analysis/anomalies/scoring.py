@@ -70,6 +70,11 @@ class Judgement:
         for mine, its in zip(self._arrays(), other._arrays(), strict=True):
             mine[rows] = its
 
+    def of(self, rows: slice) -> Judgement:
+        """The same about some of the series."""
+        score, drop, expected, spread, lift, scale = (each[rows] for each in self._arrays())
+        return Judgement(score, drop, expected, spread, lift, scale)
+
     def _arrays(self) -> tuple[NDArray[Any], ...]:
         return self.score, self.drop, self.expected, self.spread, self.lift, self.scale
 
