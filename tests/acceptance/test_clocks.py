@@ -58,10 +58,10 @@ def whole(world: World) -> None:
 @pytest.mark.parametrize(
     "days",
     [
-        pytest.param((date(2023, 3, 1),), id="march"),
+        pytest.param((date(2023, 3, 1),), id="march", marks=pytest.mark.matrix),
         pytest.param((date(2024, 2, 29), date(2024, 3, 1)), id="leap-day"),
         pytest.param((date(2024, 12, 31), date(2025, 1, 1)), id="year"),
-        pytest.param((date(2024, 7, 1),), id="in-summer-time"),
+        pytest.param((date(2024, 7, 1),), id="in-summer-time", marks=pytest.mark.matrix),
     ],
 )
 def test_no_day_is_lost_doubled_or_negative_across(

@@ -102,6 +102,7 @@ def run(world: World, until: datetime) -> int:
             polls += 1
 
 
+@pytest.mark.matrix
 def test_a_plan_is_the_ledger_and_what_the_clouds_count_a_month_later_to_the_cent(world: World) -> None:
     plan = {each.source.name: each for each in planned(world.config, world.now)}
     assert run(world, START + 30 * DAY) == sum(each.polls for each in plan.values()) > 200
