@@ -139,14 +139,21 @@ def _daily_of_providers(picture: Picture, scope: Scope, until: date | None) -> _
 def _daily_of_rows(picture: Picture, scope: Scope, until: date | None) -> _Found:
     rows, currency = _rows(picture, scope, "latest_day")
     total = add(amount(row[4]) for row in rows)
+    written: dict[str, list[list[str]]] = picture.part("moving", dict)
+    costs = {
+        day(when): [amount(row[4]) for row in of_day if scope.holds(row) and row[3] == currency]
+        for when, of_day in written.items()
+    }
+    moving = tuple((when, add(amounts)) for when, amounts in sorted(costs.items()) if amounts)
     if until is None:
-        return _Found(total, currency, "on settled days", missing="no day has settled yet")
+        return _Found(total, currency, "on settled days", moving=moving, missing="no day has settled yet")
     current = [source for source in picture.concerned(scope.provider) if source.settled and not source.ended]
     ends = {source.settled.date() for source in current if source.settled}
     return _Found(
         total,
         currency,
         f"on {(until - _DAY).isoformat()}" if len(ends) == 1 else "on the newest settled day of each source",
+        moving=moving,
     )
 
 

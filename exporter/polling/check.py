@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from exporter.analysis.jumps import Jump
     from exporter.analysis.tripwire import FirstSpend
 
+_MOVING = 3
+"""So many days before today move where nothing is known to have settled."""
 _DAYS = 35
 """So many days stand in `days`, today included."""
 
@@ -46,6 +48,7 @@ def check(picture: Picture, said: Mapping[str, Mapping[str, Any]], lake: Lake) -
         "sources": said,
         "totals": totals | {"latest_day": _latest_day(picture)},
         "days": _days(charges, picture.now),
+        "moving": _moving(picture),
         "budgets": [budget(each) for each in judged.budgets],
         "findings": [finding(each, accounts) for each in judged.findings[:MOST]],
         "first_spend": [first_spend(each) for each in judged.first_spends],
@@ -90,6 +93,21 @@ def _latest_day(picture: Picture) -> list[list[str]]:
             key = (*line.key, line.currency)
             sums[key] = add(sums.get(key, Decimal(0)), line.billed)
     return [[*key, text(amount)] for key, amount in sorted(sums.items())]
+
+
+def _moving(picture: Picture) -> dict[str, list[list[str]]]:
+    """Day → the same of a day that has not settled yet at its source: it can still grow."""
+    sums: dict[str, dict[tuple[str, ...], Decimal]] = {}
+    today = day_of(picture.now)
+    for view in picture.sources:
+        if ended(view.reach.newest, picture.now):
+            continue
+        first = view.reach.latest_day + DAY if view.reach.latest_day else today - DAY * _MOVING
+        charges = view.days.during(Window.of_days(first, today + DAY)) if first <= today else CostTable.nothing()
+        for line in charges.by("day", "provider", "account", "service").rows():
+            of_day, key = sums.setdefault(line.key[0], {}), (*line.key[1:], line.currency)
+            of_day[key] = add(of_day.get(key, Decimal(0)), line.billed)
+    return {day: [[*key, text(amount)] for key, amount in sorted(rows.items())] for day, rows in sorted(sums.items())}
 
 
 def _days(charges: CostTable, now: datetime) -> dict[str, dict[str, list[list[str]]]]:

@@ -71,6 +71,14 @@ DOCUMENT: dict[str, Any] = {
         },
         "azure": {"EUR": [["2024-03-13", "4"], ["2024-03-14", "1"]]},
     },
+    "moving": {
+        "2024-03-14": [
+            ["aws", "111122223333", "Amazon EC2", "USD", "70"],
+            ["aws", "444455556666", "Amazon EC2", "USD", "10"],
+            ["azure", "shop", "Virtual Machines", "EUR", "1"],
+        ],
+        "2024-03-15": [["aws", "444455556666", "Amazon EC2", "USD", "7"]],
+    },
     "budgets": [
         {
             "name": "shop",

@@ -105,6 +105,23 @@ def test_an_account_and_a_service_are_judged_by_their_latest_settled_day() -> No
     assert judged(Scope(service="Amazon EC2")).perf[0].value == 100.5
 
 
+def test_a_moving_day_of_an_account_is_told_at_once_too() -> None:
+    moving = {
+        "2024-03-14": [["aws", "444455556666", "Amazon EC2", "USD", "10"]],
+        "2024-03-15": [
+            ["aws", "444455556666", "Amazon EC2", "USD", "300"],
+            ["aws", "444455556666", "AWS Glue", "USD", "201.5"],
+            ["aws", "111122223333", "Amazon EC2", "USD", "9000"],
+            ["aws", "444455556666", "Amazon EC2", "EUR", "9000"],
+        ],
+    }
+    found = judged(Scope("aws", "444455556666", currency="USD"), warning="200", critical="500", moving=moving)
+    assert found.state is State.CRITICAL
+    assert found.summary == (
+        "aws 444455556666: 501.50 USD on 2024-03-15, outside 500, while that day still moves; 10.50 USD on 2024-03-13"
+    )
+
+
 def test_a_service_that_is_known_and_cost_nothing_that_day_costs_nothing() -> None:
     found = judged(Scope(service="AWS Glue"))
     assert (found.state, found.perf[0].value) == (State.OK, 0)

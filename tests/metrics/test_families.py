@@ -160,11 +160,12 @@ def test_past_its_limit_a_source_shows_its_largest_lines_and_the_exact_rest(hous
 
 
 def test_check_json_has_the_totals_of_the_metrics(house: House) -> None:
-    polled(house, "a", row("2024-09-17", "1.5"), row("2024-08-17", "0.5"))
+    polled(house, "a", row("2024-09-17", "1.5"), row("2024-08-17", "0.5"), row("2024-09-19", "0.25"))
     check = house.publish().check()
     assert check["totals"] == {
-        "month_to_date": [["aws", "a", "s", "USD", "1.5"]],
+        "month_to_date": [["aws", "a", "s", "USD", "1.75"]],
         "previous_month": [["aws", "a", "s", "USD", "0.5"]],
         "latest_day": [["aws", "a", "s", "USD", "1.5"]],
     }
+    assert check["moving"] == {"2024-09-19": [["aws", "a", "s", "USD", "0.25"]]}
     assert check["sources"]["a"]["settled"] == (at("2024-09-17T00:00:00") + DAY).isoformat()
