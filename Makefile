@@ -46,7 +46,7 @@ check: $(STAMP) ## Format, lint, types, layers
 	$(BIN)/lint-imports
 
 golden: $(STAMP) ## Rewrite golden files; read the diff
-	$(BIN)/python -m pytest -q tests/golden tests/docs/test_console.py --update-golden
+	$(BIN)/python -m pytest -q tests/golden tests/docs/test_console.py tests/docs/test_python.py --update-golden
 
 docs: $(STAMP) ## Rewrite generated files
 	$(BIN)/python scripts/docs.py
