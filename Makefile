@@ -33,11 +33,11 @@ picture: $(STAMP) ## Take the picture of the README from the running demo
 test: $(STAMP) ## Install missing neighbours, then every check and test
 	@scripts/install-neighbours
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not matrix'
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m 'not matrix'
 
 test-matrix: $(STAMP) ## The long tests too, also with other releases of Prometheus and Alertmanager
 	@scripts/install-neighbours containers
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 check: $(STAMP) ## Format, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -38,8 +38,7 @@ RELEASES = {"trixie": Release((2, 53), (0, 28)), "forky": Release((3, 5), (0, 33
     scope="module",
     params=[
         INSTALLED,
-        # One worker for one release: servers are started once, and it is unpacked once.
-        *(pytest.param(suite, marks=[pytest.mark.matrix, pytest.mark.xdist_group(suite)]) for suite in RELEASES),
+        *(pytest.param(suite, marks=pytest.mark.matrix) for suite in RELEASES),
     ],
 )
 def release(request: pytest.FixtureRequest) -> Iterator[str]:

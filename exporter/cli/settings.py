@@ -44,6 +44,7 @@ DOLLARS = _Dollars()
 
 DEMO = """\
 store: {path: ./cloudspend-demo}
+api_budget: {monthly_usd: 5}
 sources:
   - {name: demo, provider: demo, tags: [team, env]}
   - {name: focus-sample, provider: demo_focus, hours: true}

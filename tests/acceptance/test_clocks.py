@@ -59,7 +59,7 @@ def whole(world: World) -> None:
     "days",
     [
         pytest.param((date(2023, 3, 1),), id="march", marks=pytest.mark.matrix),
-        pytest.param((date(2024, 2, 29), date(2024, 3, 1)), id="leap-day"),
+        pytest.param((date(2024, 2, 29), date(2024, 3, 1)), id="leap-day", marks=pytest.mark.matrix),
         pytest.param((date(2024, 12, 31), date(2025, 1, 1)), id="year"),
         pytest.param((date(2024, 7, 1),), id="in-summer-time", marks=pytest.mark.matrix),
     ],

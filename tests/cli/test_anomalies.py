@@ -107,6 +107,7 @@ def test_a_minimum_that_nothing_reaches_is_silent(folder: Path) -> None:
     assert {each["kind"] for each in told} <= {"new"}
 
 
+@pytest.mark.matrix
 def test_another_detector_can_judge(folder: Path) -> None:
     words = ("--days", "2", "--detector", "percent", "--format", "json")
     done = cloudspend("anomalies", "--demo", *words, folder=folder, CLOUDSPEND_NOW=NOW)

@@ -17,7 +17,7 @@ from tests.dashboards import boards
 from tests.dashboards.boards import Chosen, Target
 from tests.dashboards.estate import NOW, Estate
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("dashboards")]
+pytestmark = pytest.mark.e2e
 
 TODAY = NOW.date()
 MONTH = TODAY.replace(day=1)

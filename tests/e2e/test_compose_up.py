@@ -28,7 +28,7 @@ import yaml
 from tests.e2e.stack import ROOT
 from tests.neighbours import require, until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.matrix, pytest.mark.timeout(1800), pytest.mark.xdist_group("containers")]
+pytestmark = [pytest.mark.e2e, pytest.mark.matrix, pytest.mark.timeout(1800)]
 
 COMPOSE = Path(sys.executable).parent / "docker-compose"
 SERVICES = ("exporter", "prometheus", "alertmanager", "pushgateway", "history")

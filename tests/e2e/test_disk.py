@@ -86,6 +86,7 @@ def test_a_daemon_that_starts_on_a_full_disk_serves_what_was_there(tmp_path: Pat
         assert daemon.value("cloudspend_daily_cost", source="a") == 1
 
 
+@pytest.mark.matrix
 def test_wherever_the_disk_fills_up_totals_are_old_or_new_and_nothing_piles_up(tmp_path: Path, disk: SmallDisk) -> None:
     source = Trouble(tmp_path, "a", "ok 1")
     config = configured(tmp_path, source, services=400)

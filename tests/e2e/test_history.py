@@ -321,7 +321,7 @@ def test_days_that_a_real_prometheus_refuses_are_told_with_what_to_raise_and_the
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize("suite", [pytest.param(suite, marks=pytest.mark.xdist_group(suite)) for suite in RELEASES])
+@pytest.mark.parametrize("suite", RELEASES)
 def test_newer_releases_of_prometheus_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suite: str) -> None:
     monkeypatch.setenv("PATH", f"{programs(suite)}{os.pathsep}{os.environ['PATH']}")
     version = subprocess.run(["prometheus", "--version"], check=True, capture_output=True, text=True).stdout

@@ -27,7 +27,7 @@ from tests.e2e.nagios import Nagios
 from tests.e2e.stack import alertmanager_config
 from tests.neighbours import Server, alertmanager, free_port
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("icinga")]
+pytestmark = pytest.mark.e2e
 
 NOW = "2024-03-15T12:00:00Z"
 OK, WARNING, CRITICAL, UNKNOWN = range(4)

@@ -28,7 +28,7 @@ from tests.web.asking import Answer, ask
 from tests.web.browser import Browser, browser
 from tests.web.conftest import configured
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.e2e
 
 PICTURES = ROOT / "build" / "pictures" / "landing"
 NOW = datetime(2026, 9, 19, 12, tzinfo=UTC)
