@@ -65,7 +65,7 @@ def test_before_the_first_poll_there_are_no_costs_and_it_says_what_it_waits_for(
 )
 def test_a_worker_that_dies_leaves_metrics_up_and_saying_so(tmp_path: Path, word: str, reason: str) -> None:
     source = Trouble(tmp_path, "shaky")
-    config = configure(tmp_path, source, timeout="3s" if word == "hang" else "60s", memory_limit="1GB")
+    config = configure(tmp_path, source, timeout="12s" if word == "hang" else "60s", memory_limit="1GB")
     with Daemon(config, ready="/-/ready") as daemon:
         daemon.wait_for("cloudspend_up", 1, source="shaky")
         before = daemon.values(COST)
