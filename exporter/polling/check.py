@@ -5,7 +5,7 @@ Amounts are decimal text; instants are ISO 8601 in UTC; days are UTC days.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -84,30 +84,33 @@ def _totals(charges: CostTable) -> list[list[str]]:
 
 def _latest_day(picture: Picture) -> list[list[str]]:
     """The same of the latest settled day of each source that is still billed."""
-    sums: dict[tuple[str, ...], Decimal] = {}
-    for view in picture.sources:
-        day = view.reach.latest_day
-        if day is None or ended(view.reach.newest, picture.now):
-            continue
-        for line in view.days.during(Window.of_day(day)).by("provider", "account", "service").rows():
-            key = (*line.key, line.currency)
-            sums[key] = add(sums.get(key, Decimal(0)), line.billed)
-    return [[*key, text(amount)] for key, amount in sorted(sums.items())]
+    parts = [
+        view.days.during(Window.of_day(view.reach.latest_day))
+        for view in picture.sources
+        if view.reach.latest_day is not None and not ended(view.reach.newest, picture.now)
+    ]
+    return _added(parts).get("", [])
 
 
 def _moving(picture: Picture) -> dict[str, list[list[str]]]:
     """Day → the same of a day that has not settled yet at its source: it can still grow."""
-    sums: dict[str, dict[tuple[str, ...], Decimal]] = {}
-    today = day_of(picture.now)
+    today, parts = day_of(picture.now), []
     for view in picture.sources:
-        if ended(view.reach.newest, picture.now):
-            continue
         first = view.reach.latest_day + DAY if view.reach.latest_day else today - DAY * _MOVING
-        charges = view.days.during(Window.of_days(first, today + DAY)) if first <= today else CostTable.nothing()
-        for line in charges.by("day", "provider", "account", "service").rows():
-            of_day, key = sums.setdefault(line.key[0], {}), (*line.key[1:], line.currency)
-            of_day[key] = add(of_day.get(key, Decimal(0)), line.billed)
-    return {day: [[*key, text(amount)] for key, amount in sorted(rows.items())] for day, rows in sorted(sums.items())}
+        if first <= today and not ended(view.reach.newest, picture.now):
+            parts.append(view.days.during(Window.of_days(first, today + DAY)))
+    return _added(parts, "day")
+
+
+def _added(parts: Iterable[CostTable], *labels: str) -> dict[str, list[list[str]]]:
+    """The bills of sources added up as `_totals` has them, by one more label in front; by none under the key ""."""
+    sums: dict[str, dict[tuple[str, ...], Decimal]] = {}
+    for charges in parts:
+        for line in charges.by(*labels, "provider", "account", "service").rows():
+            rows = sums.setdefault("".join(line.key[: len(labels)]), {})
+            key = (*line.key[len(labels) :], line.currency)
+            rows[key] = add(rows.get(key, Decimal(0)), line.billed)
+    return {name: [[*key, text(amount)] for key, amount in sorted(rows.items())] for name, rows in sorted(sums.items())}
 
 
 def _days(charges: CostTable, now: datetime) -> dict[str, dict[str, list[list[str]]]]:

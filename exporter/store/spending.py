@@ -85,9 +85,10 @@ class Spending:
             self._enter(Spent(*key, 0, asked.charge.copy_negate(), units))
 
     def paid(self, asked: Spent) -> None:
-        """Count what an answer cost; 0 counts too, so that a price shows from its first cent."""
+        """Count what an answer cost."""
         with self._writing():
-            self._add("cloudspend_source_api_charges_total", asked.source, asked.currency, asked.charge)
+            if asked.charge:
+                self._add("cloudspend_source_api_charges_total", asked.source, asked.currency, asked.charge)
             for unit, amount in asked.units.items():
                 self._add("cloudspend_source_api_units_total", asked.source, unit, amount)
 

@@ -8,6 +8,7 @@
     rollups.py      sums of lines: a price change is plain in the sum
     causes.py       which slice of the bill explains a change
     evaluation.py   from scores to findings, and from one report to the next
+    course.py       what becomes of a finding from day to day, and how bad it is
     model.py        settings, findings, reports
     explanation.py  a finding in plain words
     tuning.py       the numbers of the default detector

@@ -18,7 +18,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.analysis.anomalies import causes
+from exporter.analysis.anomalies import causes, course
 from exporter.analysis.anomalies.detectors import Detector, detector
 from exporter.analysis.anomalies.model import Edge, Finding, Kind, Part, Report, Settings, Severity, Status
 from exporter.analysis.anomalies.rollups import Slice, groups, named, slices, summed, together
@@ -30,21 +30,12 @@ _COVERED = 0.8
 """Share of a change that its named parts make up."""
 _EXPLAINED = 0.5
 """A wider sum is no news where narrower findings make up so much of its excess."""
-_WORSE = 1.5
 _DROPPED = 0.5
 _REMEMBERED = 60
 """Days for which an ended finding keeps its fall from being told as a drop."""
-_ACCEPTED = "accepted"
 _LOOKED_AT = 8
 _DARK = 29
 """What did not cost anything for four weeks is new again."""
-_RUNAWAY = 1.5
-_MATTERS = (Severity.MEDIUM, Severity.HIGH)
-"""What runs away is critical from here on, before it costs what critical costs."""
-_NOISE = 2.0
-"""Standard deviations above what was expected that are nothing any more."""
-_STAYS = 3
-"""Days after which a spike is a step."""
 
 
 def evaluate(
@@ -165,7 +156,7 @@ class _Estate:
         for finding in known:
             first = self._column(finding.first_day)
             last = values.shape[1] - 1 if finding.status is not Status.RESOLVED else self._column(finding.day)
-            if finding.kind is not Kind.DROP and finding.ended != _ACCEPTED and 1 <= first <= last:
+            if finding.kind is not Kind.DROP and finding.ended != course.ACCEPTED and 1 <= first <= last:
                 spans.setdefault((first, last), []).append(self._rows(finding.scope))
         for first, last in sorted(spans):
             rows = np.unique(np.concatenate(spans[first, last]))
@@ -201,9 +192,9 @@ class _Estate:
         if not all_parts:
             return
         # One judgement for all groups: what it costs hardly depends on how many lines there are.
-        window = np.array([summed(values, each.rows)[-settings.look_back :] for each in all_parts])
+        matrix = np.array([summed(values, each.rows) for each in all_parts])
+        window, history = matrix[:, -settings.look_back :], np.isfinite(matrix).sum(axis=1)
         judgement = self._find(window, self._series.days[: column + 1][-settings.look_back :])
-        history = np.isfinite(window).sum(axis=1)
         place = 0
         for (rows, _), kept in zip(self._groups, chosen, strict=True):
             mine = slice(place, place + len(kept))
@@ -229,7 +220,7 @@ class _Estate:
             if history[place] < settings.minimum_history:
                 old = bool(grown[part.rows].all())
                 if (
-                    history[place] <= _STAYS
+                    history[place] <= course.STAYS
                     and old
                     and actual >= settings.new_cost
                     and self._column(day) >= settings.minimum_history
@@ -256,7 +247,7 @@ class _Estate:
         enough = max(settings.minimum_cost, settings.minimum_percent / 100 * max(expected, 0))
         # Enough beyond doubt: what is expected may be off by as much as a day differs from another.
         if score > 1 and excess - min(spread, excess / 2) >= enough:
-            kind = Kind.DRIFT if scale > _STAYS else Kind.STEP if scale == _STAYS else Kind.SPIKE
+            kind = Kind.DRIFT if scale > course.STAYS else Kind.STEP if scale == course.STAYS else Kind.SPIKE
             upper = max(expected, min(actual, expected + excess / score))
             return _Odd(part, actual, expected, upper, score, scale, kind)
         lost = expected > 0 and actual < _DROPPED * expected and -excess >= enough
@@ -345,14 +336,14 @@ class _Estate:
             parts=self._parts(values, odd),
             told=odd.excess,
         )
-        return replace(finding, severity=self._severity(finding))
+        return replace(finding, severity=course.severity(self._settings, finding))
 
     def _parts(self, values: NDArray[np.float64], odd: _Odd) -> tuple[Part, ...]:
         """The fewest lines that make up 80 % of what changed."""
         actual, expected, _ = self._lines(values, odd.slice.rows)
         sign = -1 if odd.kind is Kind.DROP else 1
         excess = sign * (actual - expected)
-        fresh = np.isfinite(values[odd.slice.rows]).sum(axis=1) <= _STAYS
+        fresh = np.isfinite(values[odd.slice.rows]).sum(axis=1) <= course.STAYS
         wanted, parts = _COVERED * float(excess.sum()), []
         for place in np.argsort(-excess, kind="stable"):
             scope = self._series.scopes[odd.slice.rows[place]]
@@ -386,84 +377,28 @@ class _Estate:
             for place, (finding, rows) in enumerate(group):
                 raw = summed(self._series.values, rows)
                 known_part = np.nan_to_num(raw - totals[place])[first : last + 1]
-                yield self._now(
-                    finding, raw, ahead[place], known_part, float(spread[place]), new=finding.fingerprint in fresh
+                expected = ahead[place] + known_part
+                if finding.fingerprint in fresh:
+                    # On its first day the stretch that found it knows best what was expected, of what was not known.
+                    expected = expected + (finding.expected - float(ahead[place, 0]))
+                actual = np.nan_to_num(raw[first : last + 1])
+                yield course.today(
+                    self._settings,
+                    finding,
+                    self._edge.settled,
+                    course.Days(actual, expected, float(spread[place])),
+                    new=finding.fingerprint in fresh,
                 )
-
-    def _now(
-        self,
-        finding: Finding,
-        raw: NDArray[np.float64],
-        ahead: NDArray[np.float64],
-        known: NDArray[np.float64],
-        spread: float,
-        *,
-        new: bool,
-    ) -> Finding:
-        """A finding today. From its first day: what should have cost how much, and what others found beside it."""
-        first = self._column(finding.first_day)
-        day = max(self._edge.settled, finding.first_day)
-        count = (day - finding.first_day).days + 1
-        actual = np.nan_to_num(raw[first : first + count])
-        expected = ahead + known
-        sign = -1 if finding.kind is Kind.DROP else 1
-        # On its first day the stretch that found it knows best what was expected, of what was not known then.
-        expected = expected + (finding.expected - float(ahead[0])) if new else expected
-        excess = actual - expected
-        impact = float(np.where(sign * excess > 0, excess, 0).sum())
-        margin = max(abs(finding.upper - finding.expected), 3 * spread)
-        now = replace(
-            finding,
-            day=day,
-            actual=float(actual[-1]),
-            expected=float(expected[-1]),
-            upper=float(expected[-1]) + sign * margin,
-            impact=impact,
-            settled=day <= self._edge.settled,
-            kind=Kind.STEP if finding.kind is Kind.SPIKE and count >= _STAYS else finding.kind,
-        )
-        if sign * float(excess[-1]) <= min(_NOISE * spread, abs(finding.told) / 2) and now.settled and count > 1:
-            short = count <= _STAYS and finding.kind not in (Kind.NEW, Kind.DROP)
-            kind = Kind.SPIKE if short else finding.kind
-            return replace(now, status=Status.RESOLVED, ended="back", kind=kind, severity=finding.severity)
-        if count > self._settings.accepted_after:
-            return replace(now, status=Status.RESOLVED, ended=_ACCEPTED, severity=finding.severity)
-        severity = max(finding.severity, self._severity(now), key=list(Severity).index)
-        if _runs_away(sign * excess) and severity in _MATTERS and self._settings.severity is None:
-            severity = Severity.CRITICAL
-        worse = severity is not finding.severity or sign * float(excess[-1]) >= _WORSE * abs(finding.told)
-        if new or not worse:
-            return replace(now, severity=severity)
-        return replace(now, severity=severity, status=Status.WORSENED, told=float(excess[-1]))
-
-    def _severity(self, finding: Finding) -> Severity:
-        if self._settings.severity is not None:
-            return self._settings.severity
-        if finding.kind is Kind.DROP:
-            return Severity.INFO
-        month = max(finding.expected, 0.0) * 30
-        for level in self._settings.levels:
-            if finding.monthly >= max(level.cost, level.percent / 100 * month):
-                return level.severity
-        return Severity.INFO
 
 
 def _outlook(window: NDArray[np.float64], dates: Sequence[date], ahead: int) -> tuple[Floats, Floats]:
     """What the days after a window should cost: of a line too young for more, the middle of the days it has."""
     expected, spread = outlook(window, dates, ahead)
     known = np.isfinite(window).sum(axis=1)
-    young = np.flatnonzero(np.isnan(expected[:, 0]) & (known > _STAYS)) if ahead else ()
+    young = np.flatnonzero(np.isnan(expected[:, 0]) & (known > course.STAYS)) if ahead else ()
     if len(young):
         expected[young] = np.nanmedian(window[young], axis=1)[:, None]
     return expected, spread
-
-
-def _runs_away(excess: NDArray[np.float64]) -> bool:
-    """Whether the excess of the newest days has grown by half, twice in a row."""
-    if len(excess) < _STAYS:
-        return False
-    before, middle, newest = (float(each) for each in excess[-_STAYS:])
-    return before > 0 and middle >= _RUNAWAY * before and newest >= _RUNAWAY * middle
 
 
 def _touch(one: Scope, other: Scope) -> bool:
