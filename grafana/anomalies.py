@@ -15,6 +15,7 @@ from grafana.queries import expected as expected_of
 from grafana.site import site
 
 WHERE = OPEN_ANOMALIES
+NOTHING_NEW = "nothing new"
 
 
 def dashboard() -> Dashboard:
@@ -151,14 +152,20 @@ def oddest() -> Any:
 
 def first_spend() -> Any:
     """What was never there before."""
+    found = total("cloudspend_first_spend_cost", WHERE, "provider", "kind", "name")
+    # Nothing is known to be new only where somebody looked.
+    looked = metric("cloudspend_judgement_failed", judgement='="tripwire"')
+    months = [total(f"cloudspend_{month}_cost", WHERE, "provider") for month in ("month_to_date", "previous_month")]
+    none = f'label_replace(0 * ({" or ".join(months)}) and on () ({looked} == 0), "name", "{NOTHING_NEW}", "", "")'
     return p.listing(
         "Spent for the first time ($currency)",
-        "Accounts, services and regions that cost something for the first time ever within the last seven days.",
-        p.Ask(total("cloudspend_first_spend_cost", WHERE, "provider", "kind", "name"), "Cost"),
+        "Accounts, services and regions that cost something for the first time ever within the last seven days. A"
+        f" provider without any has 0 of `{NOTHING_NEW}`.",
+        p.Ask(f"{found} or on (provider) {none}", "Cost"),
         names={"name": "Name", "kind": "Kind", "provider": "Provider"},
         columns={"Cost": p.Column(unit=p.MONEY, width=110), "Provider": p.Column(width=90), "Kind": p.Column(width=90)},
         sort="Cost",
-        nothing="nothing new",
+        nothing="not watched",
         width=10,
     )
 

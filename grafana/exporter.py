@@ -17,6 +17,7 @@ from grafana.site import site
 SOURCE: Scope = {"source": '=~"$source"'}
 UP = {"1": ("read", p.GREEN), "0": ("fails", p.RED)}
 YES = {"1": ("yes", p.GREEN), "0": ("no", p.RED)}
+SETTLING = {"1": ("observed", p.GREEN), "0": ("assumed", p.GREY)}
 OF_SOURCE = "max by (source)"
 
 
@@ -102,11 +103,14 @@ def sources() -> Any:
         return f"{OF_SOURCE} ({metric(name, SOURCE)})"
 
     age = f"(time() - {metric('cloudspend_data_end_timestamp_seconds', SOURCE)})"
+    observed, assumed = "cloudspend_source_observed_settling_seconds", "cloudspend_source_settles_after_seconds"
+    is_observed = f"group by (source) ({metric(observed, SOURCE)})"
     used = f"{age} / {metric('cloudspend_source_stale_after_seconds', SOURCE)}"
     return p.listing(
         "Sources",
         "Patience used is the age of the newest settled day over what it may be: at 1 the data is stale. Bills that"
-        " have ended have none. Settles in: how long days of the last weeks kept moving.",
+        " have ended have none. Settles in: how long days of the last weeks were observed to keep moving; until that is"
+        " known, the `settles_after` that is assumed.",
         p.Ask(f"max by (source, adapter, cost_basis) ({metric('cloudspend_source_info', SOURCE)})"),
         p.Ask(of("cloudspend_up"), "State"),
         p.Ask(f"{of('cloudspend_data_end_timestamp_seconds')} * 1000", "Settled until"),
@@ -116,7 +120,8 @@ def sources() -> Any:
         p.Ask(of("cloudspend_source_poll_duration_seconds"), "Last poll took"),
         p.Ask(of("cloudspend_source_rows"), "Rows"),
         p.Ask(of("cloudspend_source_folded_series"), "Folded"),
-        p.Ask(of("cloudspend_source_observed_settling_seconds"), "Settles in"),
+        p.Ask(f"{of(observed)} or {of(assumed)}", "Settles in"),
+        p.Ask(f"{is_observed} or 0 * {of(assumed)}", "By"),
         p.Ask(of("cloudspend_previous_month_closed"), "Last month closed"),
         names={"source": "Source", "adapter": "Provider", "cost_basis": "Basis"},
         columns={
@@ -129,6 +134,7 @@ def sources() -> Any:
             "Rows": p.Column(unit="locale", decimals=0),
             "Folded": p.Column(unit="locale", decimals=0),
             "Settles in": p.Column(unit=p.SECONDS),
+            "By": p.Column(words=SETTLING, width=90),
             "Last month closed": p.Column(words=YES),
         },
         sort="Source",
@@ -247,6 +253,7 @@ def asking() -> list[Any]:
     cached = metric("cloudspend_source_cached_pages_total", SOURCE)
     charges = metric("cloudspend_source_api_charges_total", SOURCE)
     units = metric("cloudspend_source_api_units_total", SOURCE)
+    uncounted = f'label_replace(0 * sum by (source) ({requests}), "unit", "none", "", "")'
     asked, kept = (f"sum by (source) (increase({counter}[$__range]))" for counter in (requests, cached))
     spent, limit = metric("cloudspend_api_budget_spent"), metric("cloudspend_api_budget_limit")
     return [
@@ -271,12 +278,13 @@ def asking() -> list[Any]:
         ),
         p.listing(
             "Paid for asking",
-            "What requests have cost since the exporter first ran, by the prices that vendors publish.",
+            "What requests have cost since the exporter first ran, by the prices that vendors publish: 0 where asking"
+            " is free.",
             p.Ask(f"sum by (source, currency) ({charges})", "Cost"),
             names={"source": "Source", "currency": "Currency"},
             columns={"Cost": p.Column(unit=p.MONEY)},
             sort="Cost",
-            nothing="nothing that is asked here costs anything",
+            nothing="no sources",
             links=[p.runbook("cloudspendapibudgetnear")],
             width=8,
             height=8,
@@ -295,12 +303,13 @@ def asking() -> list[Any]:
         ),
         p.listing(
             "Units that vendors count",
-            "Bytes read, query processing units: of sources that report them.",
-            p.Ask(f"sum by (source, unit) ({units})", "Units"),
+            "Bytes read, query processing units, since the exporter first ran. Of a source whose vendor counts none, 0"
+            " of `none`.",
+            p.Ask(f"sum by (source, unit) ({units}) or on (source) {uncounted}", "Units"),
             names={"source": "Source", "unit": "Unit"},
             columns={"Units": p.Column(unit=p.COUNT)},
             sort="Units",
-            nothing="no vendor here counts any",
+            nothing="no sources",
             width=12,
             height=6,
         ),

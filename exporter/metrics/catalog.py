@@ -167,11 +167,20 @@ _SPECS: tuple[Spec, ...] = (
         live=True,
     ),
     Spec(
+        "cloudspend_source_settles_after_seconds",
+        "gauge",
+        ("source",),
+        "How long after their end the days of the source are taken to move: settles_after of the configuration, or the"
+        " provider's own.",
+        unit="seconds",
+        live=True,
+    ),
+    Spec(
         "cloudspend_source_observed_settling_seconds",
         "gauge",
         ("source",),
-        "How long after their end the days of the last weeks kept moving by more than half a percent. Longer than"
-        " settles_after: raise that.",
+        "How long after their end the days of the last weeks kept moving by more than half a percent; known after some"
+        " days of polls. Longer than settles_after: raise that.",
         unit="seconds",
         live=True,
     ),
@@ -205,14 +214,15 @@ _SPECS: tuple[Spec, ...] = (
         "cloudspend_source_api_charges_total",
         "counter",
         ("source", "currency"),
-        "What those requests cost.",
+        "What those requests cost. 0 until something is paid, in USD where asking is free.",
         live=True,
     ),
     Spec(
         "cloudspend_source_api_units_total",
         "counter",
         ("source", "unit"),
-        "What those requests took, in the units that the vendor counts: bytes read, query processing units.",
+        "What those requests took, in the units that the vendor counts: bytes read, query processing units. Not there"
+        " for vendors that count none.",
         live=True,
     ),
     *(

@@ -7,7 +7,7 @@ Made from the state file, so counters survive restarts; the worker never writes 
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -36,6 +36,11 @@ class Watched(Protocol):
     @property
     def name(self) -> str:
         """The `source` label."""
+        ...
+
+    @property
+    def settles_after(self) -> timedelta:
+        """How long after its end a UTC day is taken to move."""
         ...
 
     @property
@@ -69,6 +74,10 @@ class Facts:
     ended: frozenset[str] = frozenset()
     """Sources that are billed no more; they cannot get stale."""
     budgets: Sequence[Budget] = ()
+    charged: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Source → in which currencies asking it is paid for: each is counted from 0."""
+    counted: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Source → the units that its vendor counts, likewise."""
     channels: Sequence[str] = ()
     """Where messages may go, by name."""
     waiting: Mapping[str, int] = field(default_factory=dict)
@@ -91,9 +100,13 @@ def families(facts: Facts) -> Iterator[Family]:
     yield _family(failures, [(pair, counted.get((failures, *pair), Decimal(0))) for pair in pairs])
     yield _counted("cloudspend_source_api_requests_total", states, counted)
     yield _counted("cloudspend_source_cached_pages_total", states, counted)
-    for name in ("cloudspend_source_api_charges_total", "cloudspend_source_api_units_total"):
-        spent = [((c.source, c.label), c.value) for c in facts.counters if c.name == name and c.source in states]
-        yield _family(name, spent)
+    for name, expected in (
+        ("cloudspend_source_api_charges_total", facts.charged),
+        ("cloudspend_source_api_units_total", facts.counted),
+    ):
+        spent = {(c.source, c.label) for c in facts.counters if c.name == name and c.source in states}
+        spent |= {(source, label) for source in states for label in expected.get(source, ())}
+        yield _family(name, [(pair, counted.get((name, *pair), Decimal(0))) for pair in sorted(spent)])
     yield from _budgets(facts)
     yield _family("cloudspend_source_rows", [((name,), state.rows) for name, state in states.items()])
     yield _family("cloudspend_source_folded_series", [((name,), state.folded) for name, state in states.items()])
@@ -128,6 +141,8 @@ def _times(facts: Facts, states: Mapping[str, SourceState]) -> Iterator[Family]:
     moving = [source for source in facts.sources if source.name not in facts.ended]
     stale = [((source.name,), source.stale_after.total_seconds()) for source in moving]
     yield _family("cloudspend_source_stale_after_seconds", stale)
+    assumed = [((source.name,), source.settles_after.total_seconds()) for source in facts.sources]
+    yield _family("cloudspend_source_settles_after_seconds", assumed)
     moved = [((n,), s.observed_settling) for n, s in states.items() if s.observed_settling is not None]
     yield _family("cloudspend_source_observed_settling_seconds", moved)
     took = [((n,), s.poll_seconds) for n, s in states.items() if s.poll_seconds is not None]

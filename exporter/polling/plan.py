@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from exporter.costs import Ask
 from exporter.costs.money import MONEY, RATIO, ZERO, add
-from exporter.periods import DAY, Grain, Month, Window
+from exporter.periods import DAY, Grain, Month, Window, day_of
 from exporter.polling import budget, schedule
 from exporter.polling.budget import Purse
 from exporter.polling.sources import Source
@@ -53,6 +53,21 @@ class Price:
         for price in prices:
             total = total.plus(price)
         return total
+
+
+def unasked(source: Source, now: datetime) -> Price:
+    """What a source has cost before it is asked: 0 of each currency and unit that its provider's calls tell of.
+
+    USD where they tell of no currency, for such a source has paid no dollar either.
+    """
+    try:
+        yesterday = Ask(Window.of_day(day_of(now) - DAY), tags=source.tags)
+        calls = source.spec.calls(source.options, yesterday)
+    except Exception:  # a plug-in's mistake is told by its poll; what the others show does not suffer
+        calls = ()
+    currencies = {call.currency for call in calls if call.charge} or {USD}
+    units = {unit for call in calls for unit in call.units}
+    return Price(charges=dict.fromkeys(sorted(currencies), ZERO), units=dict.fromkeys(sorted(units), ZERO))
 
 
 class Poll(NamedTuple):

@@ -17,6 +17,7 @@ from exporter.metrics.exposition import EOF, Form, render
 from exporter.notify.lanes import lanes
 from exporter.periods import Month
 from exporter.polling.outlook import Outlook, View
+from exporter.polling.plan import unasked
 from exporter.polling.schedule import next_due
 from exporter.polling.sources import Source
 from exporter.snapshot import Snapshot
@@ -143,8 +144,10 @@ class Board:
     def _facts(self) -> own.Facts:
         published = self._view.snapshot
         shown = published.manifest.sources if published else {}
+        sources, now = self._running.sources, self._clock.now()
+        prices = {source.name: unasked(source, now) for source in sources}
         return own.Facts(
-            sources=self._running.sources,
+            sources=sources,
             states=self._view.states,
             counters=self._view.counters,
             snapshot_made=published.manifest.made if published else None,
@@ -153,6 +156,8 @@ class Board:
             reloaded_at=self._running.last.succeeded_at,
             ended=frozenset(name for name, said in shown.items() if said.get("ended")),
             budgets=self._budgets(),
+            charged={name: tuple(price.charges) for name, price in prices.items()},
+            counted={name: tuple(price.units) for name, price in prices.items()},
             channels=tuple(lanes(self._running.config).named),
             waiting=self._view.waiting,
         )

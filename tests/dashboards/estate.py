@@ -31,9 +31,8 @@ budgets:
 """
 ELSEWHERE = """\
 cloudspend_first_spend_cost{source="demo",provider="aws",kind="region",name="ap-southeast-2",currency="USD"} 3.25
-cloudspend_source_api_charges_total{source="demo",currency="USD"} 0.42
 cloudspend_source_api_units_total{source="demo",unit="bytes"} 10485760
-cloudspend_source_observed_settling_seconds{source="demo"} 172800
+cloudspend_source_observed_settling_seconds{source="demo"} 176400
 """
 """What other bills have and the demo has not on this day, said by hand."""
 Costs = list[Mapping[str, str]]

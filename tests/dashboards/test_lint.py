@@ -143,7 +143,7 @@ def test_the_unit_fits_what_is_shown(target: boards.Target) -> None:
         return  # its labels alone are shown
     expr, unit = re.sub(r"\{[^}]*\}", "", target.expr), target.unit
     names = re.findall(r"cloudspend_[a-z_]+", expr)
-    if re.match(r"count\(|topk by|.*\bcount\(", expr) or "increase(" in expr:
+    if re.match(r"count\(|group by|topk by|.*\bcount\(", expr) or "increase(" in expr:
         assert unit in ("short", "locale"), unit
     elif "* 1000" in expr:
         assert unit == "dateTimeFromNow"

@@ -130,6 +130,60 @@ def test_with_history_there_are_thirteen_months(estate: Estate, opened: Mapping[
     assert min(ends) <= max(days) <= max(ends), "settled days stand at their own place, and nothing stands after them"
 
 
+# --- and where nothing happened, it says so --------------------------------------------------------------------------
+
+
+def titled(board: str, title: str, heading: str) -> Target:
+    [found] = [one for one in boards.targets(board) if one.panel["title"].startswith(title) and one.heading == heading]
+    return found
+
+
+def test_a_provider_that_spends_nothing_for_the_first_time_says_so_beside_one_that_does(
+    estate: Estate, opened: Mapping[str, Chosen]
+) -> None:
+    target = titled("anomalies", "Spent for the first time", "Cost")
+    shown = {
+        (labels(one)["provider"], labels(one)["name"]): one["values"][0][1]
+        for one in asked(estate, target, opened["anomalies"])
+    }
+    billed = {provider for (provider,) in stored(estate, ("provider",), CATEGORIES, LAST_MONTH)}
+    quiet = {(provider, "nothing new"): 0.0 for provider in billed - {"aws"}}
+    assert len(quiet) > 1
+    assert shown == {("aws", "ap-southeast-2"): 3.25, **quiet}
+
+
+def test_without_a_look_at_first_spends_nothing_is_said_of_them(estate: Estate, opened: Mapping[str, Chosen]) -> None:
+    target = titled("anomalies", "Spent for the first time", "Cost")
+    bare = target.expr.replace("cloudspend_first_spend_cost", "nothing")
+    for looked in ("nothing", "vector(1)"):  # switched off, or failed
+        expr = re.sub(r"cloudspend_judgement_failed\{[^}]*\}", looked, bare)
+        assert expr != bare
+        unseen = Target(target.board, target.panel, {**target.target, "expr": expr})
+        assert asked(estate, unseen, opened["anomalies"]) == []
+
+
+def test_a_source_whose_days_were_not_watched_for_long_shows_what_is_assumed(
+    estate: Estate, opened: Mapping[str, Chosen]
+) -> None:
+    def shown(heading: str) -> dict[str, float]:
+        target = titled("exporter", "Sources", heading)
+        return {labels(one)["source"]: one["values"][0][1] for one in asked(estate, target, opened["exporter"])}
+
+    assert shown("Settles in") == {"demo": 172800 + 3600, "focus-sample": 12 * 3600}
+    assert shown("By") == {"demo": 1, "focus-sample": 0}
+
+
+def test_what_was_not_paid_is_0_of_each_source(estate: Estate, opened: Mapping[str, Chosen]) -> None:
+    def shown(title: str, heading: str, label: str) -> dict[tuple[str, str], float]:
+        target = titled("exporter", title, heading)
+        found = asked(estate, target, opened["exporter"])
+        return {(labels(one)["source"], labels(one)[label]): one["values"][0][1] for one in found}
+
+    assert shown("Paid for asking", "Cost", "currency") == {("demo", "USD"): 0, ("focus-sample", "USD"): 0}
+    units = {("demo", "bytes"): 10485760, ("focus-sample", "none"): 0}
+    assert shown("Units that vendors count", "Units", "unit") == units
+
+
 # --- the money is the store's ----------------------------------------------------------------------------------------
 
 

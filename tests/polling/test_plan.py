@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 
 from exporter.clock import Clock
+from exporter.config.load import load
 from exporter.costs import Ask, Bill, CostTable, Scope
 from exporter.costs.money import add
 from exporter.periods import DAY, Grain, Month
 from exporter.polling.budget import Caps
-from exporter.polling.plan import Price, polls, price, priced
+from exporter.polling.plan import Price, polls, price, priced, unasked
 from exporter.polling.poll import poll
 from exporter.polling.schedule import next_due
-from exporter.polling.sources import Paths, Source
+from exporter.polling.sources import Paths, Registry, Source, resolve
 from exporter.providers import Call, Meter, Options, Provider, ProviderSpec
 from exporter.store.lake import Lake
 from exporter.store.spending import Answer
@@ -201,3 +202,34 @@ def test_a_provider_that_does_not_say_what_it_calls_is_priced_by_its_last_answer
     planned = world.plan(until)
     world.run(until)
     assert as_tuple(planned) == tuple(now - then for now, then in zip(world.ledger(), before, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("options", "charges", "units"),
+    [
+        ("provider: aws_cost_explorer", ["USD"], []),
+        ("provider: aws_athena, table: billing.cur2, region: eu-central-1", ["USD"], ["bytes"]),
+        ("provider: azure, scopes: [00000000-0000-0000-0000-000000000001]", ["USD"], ["qpu"]),
+        ("provider: gcp, table: acme.billing.gcp_billing_export_v1_01ABCD_234567_89EF01", ["USD"], ["bytes"]),
+        ("provider: demo", ["USD"], []),
+    ],
+)
+def test_before_it_is_asked_a_source_has_paid_nothing_of_what_its_provider_tells_of(
+    options: str, charges: list[str], units: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDSPEND_NOW", "2024-09-12T12:00:00Z")
+    config = load(f"sources: [{{name: a, {options}}}]", Registry(), folder=tmp_path, environment={})
+    [source] = resolve(config)
+    price = unasked(source, at("2024-09-12T12:00:00"))
+    assert (list(price.charges), list(price.units)) == (charges, units)
+    assert not any([price.requests, *price.charges.values(), *price.units.values()])
+
+
+def test_a_mistake_in_a_plug_in_costs_its_zeros_and_no_scrape() -> None:
+    def broken(_options: Options, ask: Ask) -> tuple[Call, ...]:
+        raise KeyError(str(ask))
+
+    source = sourced("a")
+    assert list(unasked(source, at("2024-09-12T00:00:00")).charges) == ["USD"]
+    price = unasked(replace(source, spec=replace(source.spec, calls=broken)), at("2024-09-12T00:00:00"))
+    assert (price.charges, price.units) == ({"USD": 0}, {})

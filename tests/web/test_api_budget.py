@@ -1,4 +1,4 @@
-"""The API budget as the daemon shows it: per source, of all, and from nothing in a new month."""
+"""What asking costs as the daemon shows it: counted from 0; the API budget per source, of all, anew in each month."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from exporter.polling.budget import Caps
 from exporter.polling.ledger import Ledger
 from exporter.polling.outlook import Outlook
 from exporter.polling.sources import Paths, Registry, Source
+from exporter.providers import Call
 from exporter.store.state import State
 from exporter.web.board import Board
 from tests.polling.house import House, at, full
@@ -42,6 +43,17 @@ def shown(board: Board) -> dict[tuple[str, str], float]:
         for family in parse(board.body(Form(openmetrics=False, gzip=False)).decode())
         for sample in family.samples
         if "api_budget" in sample.name
+    }
+
+
+def spent(board: Board) -> dict[tuple[str, str, str], float]:
+    """(source, currency, unit) of what was paid since the exporter first ran."""
+    board.refresh()
+    return {
+        (sample.labels["source"], sample.labels.get("currency", ""), sample.labels.get("unit", "")): sample.value
+        for family in parse(board.body(Form(openmetrics=False, gzip=False)).decode())
+        for sample in family.samples
+        if sample.name in ("cloudspend_source_api_charges_total", "cloudspend_source_api_units_total")
     }
 
 
@@ -84,3 +96,28 @@ def test_without_a_cap_there_is_no_series(tmp_path: Path) -> None:
     served, reading = board(house, Moving(), house.sources["a"])
     with reading:
         assert shown(served) == {}
+
+
+def test_what_is_paid_is_counted_from_0_and_comes_back_after_a_restart(tmp_path: Path) -> None:
+    house, clock = House(tmp_path), Moving()
+    house.add("free", full())
+    house.add("dear", full())
+    call = Call(operation="x", charge=Decimal("0.25"), currency="EUR", units={"bytes": Decimal(7)})
+    dear = house.sources["dear"]
+    dear = replace(dear, spec=replace(dear.spec, calls=lambda options, ask: (call, Call(operation="login"))))
+    served, reading = board(house, clock, dear, house.sources["free"])
+    with reading:
+        nothing = {("dear", "EUR", ""): 0, ("dear", "", "bytes"): 0, ("free", "USD", ""): 0}
+        assert spent(served) == nothing
+        with house.state() as state:
+            ledger = Ledger(state, dear, house.clock)
+            ledger.request("x", call.charge, call.currency, call.units)
+            ledger.request("undeclared", Decimal(1), "USD", {"qpu": Decimal(2)})
+        paid = {("dear", "EUR", ""): 0.25, ("dear", "USD", ""): 1, ("dear", "", "bytes"): 7, ("dear", "", "qpu"): 2}
+        assert spent(served) == nothing | paid
+    again, reading = board(house, clock, dear, house.sources["free"])
+    with reading:
+        assert spent(again) == nothing | paid
+    without, reading = board(house, clock, house.sources["free"])
+    with reading:
+        assert spent(without) == {("free", "USD", ""): 0}
