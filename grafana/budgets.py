@@ -126,13 +126,16 @@ def pace() -> Any:
 
 def elapsed() -> Any:
     """Used against elapsed."""
+    ended = metric("cloudspend_budget_elapsed_ratio", CHOSEN)
+    start, end = (metric(f"cloudspend_budget_period_{edge}_timestamp_seconds", CHOSEN) for edge in ("start", "end"))
+    first_day = f"86400 / ({end} - {start})"
     return p.ranked(
         "Used, for what has elapsed",
         "Share of the limit that is used over the share of the period that has ended: above 1 the money goes faster"
-        " than the days.",
+        " than the days. The first day counts as ended.",
         p.Ask(
             f"max by (budget) (({ratio()}) / on (job, instance, budget) group_left ()"
-            f" ({metric('cloudspend_budget_elapsed_ratio', CHOSEN)} > 0))",
+            f" (({ended} > 0) or on (job, instance, budget) {first_day}))",
             "{{budget}}",
         ),
         unit=p.COUNT,

@@ -9,7 +9,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from grafana import panels as p
 from grafana import variables as v
 from grafana.judged import open_anomalies
-from grafana.names import PLACE, total
+from grafana.names import PLACE, metric, total
 from grafana.queries import USAGE, as_scraped, average_day, day_by_day, dearest, for_log_scale, with_name
 from grafana.queries import expected as expected_of
 from grafana.site import site
@@ -98,6 +98,10 @@ def days() -> list[Any]:
         links=[p.link("Anomalies", "/d/cloudspend-anomalies")],
     )
     dearest_ones = dearest(12, PLACE, *NAMES, daily=True)
+    hourly = total("cloudspend_hourly_cost", PLACE, "service")
+    has_hours = metric("cloudspend_data_hour_end_timestamp_seconds")
+    of_such = f"sum({metric('cloudspend_daily_cost', PLACE)} and on (source) {has_hours})"
+    without = f'label_replace(0 * {of_such}, "service", "none", "", "")'
     return [
         p.bars(
             "Spend per day and charge category ($currency)",
@@ -123,8 +127,9 @@ def days() -> list[Any]:
         ),
         p.graph(
             "Hour by hour ($currency)",
-            "The latest settled UTC hour as it was scraped, of sources that bill by the hour: a day later for most.",
-            p.Ask(total("cloudspend_hourly_cost", PLACE, "service"), "{{service}}"),
+            "The latest settled UTC hour as it was scraped, of sources that bill by the hour: a day later for most. An"
+            " hour without a charge is 0 of `none`.",
+            p.Ask(f"{hourly} or on () {without}", "{{service}}"),
             unit=p.MONEY,
             nothing="no source here bills by the hour",
             height=7,

@@ -113,6 +113,13 @@ _SPECS: tuple[Spec, ...] = (
         unit="seconds",
     ),
     Spec(
+        "cloudspend_data_hour_end_timestamp_seconds",
+        "gauge",
+        ("source",),
+        "End of the latest settled UTC hour of the source, where it has hours.",
+        unit="seconds",
+    ),
+    Spec(
         "cloudspend_newest_charge_timestamp_seconds",
         "gauge",
         ("source",),

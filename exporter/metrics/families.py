@@ -90,7 +90,7 @@ def _lines(picture: Picture) -> Iterator[Family]:
             daily += _samples(source, source.days.during(Window.of_day(source.reach.latest_day)))
         running += _samples(source, source.days.during(picture.month))
         previous += _samples(source, source.days.during(last_month))
-        hour = _latest_hour(source, min(picture.now, source.read or picture.now))
+        hour = _latest_hour(source, picture.now)
         if hour and source.hours is not None:
             hourly += _samples(source, source.hours.during(hour))
     yield _family("cloudspend_daily_cost", daily)
@@ -142,6 +142,8 @@ def _totals(picture: Picture) -> Iterator[Family]:
 def _timestamps(picture: Picture) -> Iterator[Family]:
     settled = [((s.name,), s.reach.settled.timestamp()) for s in picture.sources if s.reach.settled]
     yield _family("cloudspend_data_end_timestamp_seconds", settled)
+    hours = [((s.name,), hour.end.timestamp()) for s in picture.sources if (hour := _latest_hour(s, picture.now))]
+    yield _family("cloudspend_data_hour_end_timestamp_seconds", hours)
     newest = [((s.name,), s.reach.newest.timestamp()) for s in picture.sources]
     yield _family("cloudspend_newest_charge_timestamp_seconds", newest)
     start = picture.month.start.timestamp()
@@ -183,12 +185,12 @@ def _basis(source: SourceView) -> str:
     return str(Cost.BILLED) if source.unknown >= everyone else "mixed"
 
 
-def _latest_hour(source: SourceView, read: datetime) -> Window | None:
+def _latest_hour(source: SourceView, now: datetime) -> Window | None:
     """The latest hour that was read `settles_after` or more past its end, of a source that has hours."""
     span = source.hours.span() if source.hours is not None else None
     if span is None:
         return None
-    edge = min(read - source.settles_after, span.end).replace(minute=0, second=0, microsecond=0)
+    edge = min(min(now, source.read or now) - source.settles_after, span.end).replace(minute=0, second=0, microsecond=0)
     return Window(edge - HOUR, edge)
 
 

@@ -184,6 +184,40 @@ def test_what_was_not_paid_is_0_of_each_source(estate: Estate, opened: Mapping[s
     assert shown("Units that vendors count", "Units", "unit") == units
 
 
+def test_an_hour_without_a_charge_is_0_of_none_where_a_source_has_hours(
+    estate: Estate, opened: Mapping[str, Chosen]
+) -> None:
+    target = titled("service", "Hour by hour", "")
+
+    def shown(**replaced: str) -> dict[str, set[float]]:
+        expr = target.expr
+        for name, by in replaced.items():
+            assert name in expr
+            expr = expr.replace(name, by)
+        bare = Target(target.board, target.panel, {**target.target, "expr": expr})
+        return {labels(one)["service"]: {v for _, v in one["values"]} for one in asked(estate, bare, opened["service"])}
+
+    assert "none" not in shown()
+    assert shown(cloudspend_hourly_cost="nothing") == {"none": {0.0}}
+    assert shown(cloudspend_hourly_cost="nothing", cloudspend_data_hour_end_timestamp_seconds="nothing") == {}
+
+
+def test_on_its_first_day_a_budget_is_measured_as_if_that_had_ended(
+    estate: Estate, opened: Mapping[str, Chosen]
+) -> None:
+    target = titled("budgets", "Used, for what has elapsed", "")
+    first = re.sub(r"(cloudspend_budget_elapsed_ratio\{[^}]*\})", r"(0 * \1)", target.expr)
+    assert first != target.expr
+    bare = Target(target.board, target.panel, {**target.target, "expr": first})
+    shown = {labels(one)["budget"]: one["values"][0][1] for one in asked(estate, bare, opened["budgets"])}
+    ratios = boards.instant(
+        estate.server, 'cloudspend_budget_spent{currency="USD"} / cloudspend_budget_limit', estate.now
+    )
+    days = {"everything": 30, "web": 7}
+    used = {labels(one)["budget"]: float(one["value"][1]) for one in ratios}
+    assert shown == pytest.approx({budget: used[budget] * days[budget] for budget in days})
+
+
 # --- the money is the store's ----------------------------------------------------------------------------------------
 
 

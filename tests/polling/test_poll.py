@@ -171,16 +171,22 @@ def test_hours_are_kept_beside_the_days_for_fourteen_days(house: House) -> None:
             rows = [row(start.date().isoformat(), "4") for start in starts[::4]]
         return Bill(CostTable.of(rows).during(ask.window), (Scope(ask.window),))
 
+    ends = "cloudspend_data_hour_end_timestamp_seconds"
     house.add("a", answer, hours=True)
+    house.add("b", full(row("2024-09-05", "1")))
     house.poll("a")
+    house.poll("b")
+    assert house.shown("cloudspend_hourly_cost", "source") == {}, "nothing was charged in that hour"
+    assert house.shown(ends, "source") == {("a",): at("2024-09-18T12:00:00").timestamp()}
     house.now += 72 * HOUR
     house.poll("a")
-    days, hours = house.lake.read(ALWAYS), house.lake.read(ALWAYS, Grain.HOUR)
+    days, hours = house.lake.read(ALWAYS).where(source="a"), house.lake.read(ALWAYS, Grain.HOUR)
     assert (days.sum(), days.by("day").rows()[0].key) == (60, ("2024-09-05",))
     assert hours.by("day").rows()[0].key == ("2024-09-10",)
     assert hours.sum() == 40
     assert house.lake.coverage("a") == Window(at("2023-07-01T00:00:00"), at("2024-09-24T00:00:00"))
     assert house.shown("cloudspend_hourly_cost", "source") == {("a",): 1}
+    assert house.shown(ends, "source") == {("a",): at("2024-09-19T19:00:00").timestamp()}
 
 
 def test_rows_are_those_of_the_days_at_the_first_poll_and_at_every_other(house: House) -> None:
