@@ -36,6 +36,7 @@ test: $(STAMP) ## Install missing neighbours, then every check and test
 	$(BIN)/python -m pytest -n 3 --dist loadfile -m 'not matrix'
 
 test-matrix: $(STAMP) ## The long tests too, also with other releases of Prometheus and Alertmanager
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
 	@scripts/install-neighbours containers
 	$(BIN)/python -m pytest -n 3 --dist loadfile
 

@@ -1,4 +1,4 @@
-"""What is measured, and on which seeds. Seeds that chose numbers (101 to 103, 601 to 603) are not among them."""
+"""What is measured, and on which seeds. Those that chose numbers are not among them."""
 
 from __future__ import annotations
 

@@ -51,11 +51,13 @@ def outcomes(scale: Scale) -> Iterator[Outcome]:
     # A few of one seed, as packages take their time.
     some = [trials.few(home[0], _FEW, _ORIGINS)] if full else [trials.few(home[0], 5, 1)]
     ours = trials.marked(contenders.ours, some)
+    beside = {"ours": [ours]}
     for name, (package, contender) in contenders.PACKAGES.items():
         if not contenders.installed(package):
             yield Skipped(f"forecast beside {name}", f"pip install {package}")
             continue
         theirs = trials.marked(contender, some)
+        beside[name] = [theirs]
         what = f"forecast of {some[0].costs.shape[0]} series"
         yield Line(f"{what}: median error", _per_cent(ours.median), name, _per_cent(theirs.median))
         yield Line(f"{what}: error by money", _per_cent(ours.by_money), name, _per_cent(theirs.by_money))
@@ -70,6 +72,8 @@ def outcomes(scale: Scale) -> Iterator[Outcome]:
     yield Line("forecast: memory of that process", Figure.of([ended.peak], "MiB"), target=Target(value=400))
     if full:
         tables = {"forecasts": _table(at_home), "forecasts-shifted": _table(away), "forecasts-sums": _table(sums)}
+        if len(beside) > len(contenders.PACKAGES):
+            tables["forecasts-packages"] = _table(beside)
         head = ("series × days", "CPU, one core", "memory")
         tables["forecasts-speed"] = page.grid(head, [(f"{count:,} × 90", str(seconds), f"{ended.peak:.0f} MiB")])
         page.write(tables)
@@ -105,13 +109,22 @@ def _table(found: dict[str, list[Marks]]) -> str:
     """The same for the page; errors are the middle of the seeds."""
     from benchmarks.detection import page
 
-    head = ("forecaster", "median error", "error by money", "80 % intervals hold", "95 % intervals hold")
+    head = (
+        "forecaster",
+        "median error",
+        "error by money",
+        "80 % intervals hold",
+        "95 % intervals hold",
+        "CPU a series",
+    )
     rows = []
     for name, marks in found.items():
         both = _together(marks)
         errors = (_figure([each.median for each in marks]).median, _figure([each.by_money for each in marks]).median)
         held = (f"{both.coverage(level):.1f} %" if both.held[level] else "–" for level in (80, 95))
-        rows.append((name, *(f"{error:.2f} %" for error in errors), *held))
+        taken = sum(each.seconds for each in marks)
+        cpu = f"{1000 * taken / sum(each.series for each in marks):.2f} ms" if taken else "–"
+        rows.append((name, *(f"{error:.2f} %" for error in errors), *held, cpu))
     return page.grid(head, rows)
 
 

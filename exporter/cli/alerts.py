@@ -16,7 +16,7 @@ import click
 from exporter import log
 from exporter.cli.output import Format, rendered
 from exporter.cli.push import DURATION, password_of
-from exporter.cli.settings import chosen, configuration
+from exporter.cli.settings import configuration, readable
 from exporter.config.schema import Config
 from exporter.costs.money import RATIO, text
 from exporter.errors import CloudspendError
@@ -116,7 +116,7 @@ def alerts(
         elif url:
             found = list(seen(ask_exporter(url.rstrip("/"), access)))
         else:
-            found = list(seen(_stored(chosen(file, demo=demo))))
+            found = list(seen(_stored(readable(file, demo=demo))))
     except Unanswerable as error:
         if not exit_code:
             raise CloudspendError(str(error)) from None

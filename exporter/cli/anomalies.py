@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from exporter.cli.output import Format, Record, rendered
-from exporter.cli.settings import chosen, configuration, one_shot_clock
+from exporter.cli.settings import configuration, one_shot_clock, readable
 from exporter.costs import engine
 from exporter.periods import DAY, day_of
 from exporter.polling.sources import Paths, resolve
@@ -91,7 +91,7 @@ def anomalies(
     from exporter.polling.estate import stored
     from exporter.polling.replay import begin, findings
 
-    config, today = chosen(file, demo=demo), day_of(now := one_shot_clock().now())
+    config, today = readable(file, demo=demo), day_of(now := one_shot_clock().now())
     engine.configure(memory=config.store.memory_limit, threads=config.store.threads)
     settings = Settings(detector=detector, sensitivity=sensitivity, minimum_cost=minimum_cost)
     since = today - DAY * (days - 1)

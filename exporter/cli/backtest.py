@@ -17,7 +17,7 @@ from exporter.cli.anomalies import DETECTORS
 from exporter.cli.forecast import BY, MODELS, checked
 from exporter.cli.labels import labels as read_labels
 from exporter.cli.output import Format, Record, rendered
-from exporter.cli.settings import DATE, chosen, configuration, one_shot_clock
+from exporter.cli.settings import DATE, configuration, one_shot_clock, readable
 from exporter.costs import engine
 from exporter.periods import DAY, Month, day_of
 from exporter.polling.sources import Paths, resolve
@@ -127,7 +127,7 @@ def backtest(
         raise click.UsageError("--model goes without --detector, --labels, --sensitivity and --minimum-cost")
     if months and first:
         raise click.UsageError("--months goes without --from")
-    config, today = chosen(file, demo=demo), day_of(now := one_shot_clock().now())
+    config, today = readable(file, demo=demo), day_of(now := one_shot_clock().now())
     until = last.date() if last else today
     since = first.date() if first else Month.of(until).back((months or 6) - 1).first
     if until < since:

@@ -11,7 +11,7 @@ import click
 
 from exporter.api import Spent, spent
 from exporter.cli.output import Format, Record, rendered
-from exporter.cli.settings import DATE, chosen, configuration, one_shot_clock
+from exporter.cli.settings import DATE, configuration, one_shot_clock, readable
 from exporter.clock import Clock
 from exporter.costs import REFUND, ChargeCategory, Cost, dimension, text
 from exporter.costs.money import add
@@ -61,7 +61,7 @@ def costs(
     cloudspend costs --start 2024-09-01 --end 2024-10-01 --by provider,account --cost effective --format json
     cloudspend costs --by day --exclude credit,refund,tax
     """
-    config, clock = chosen(file, demo=demo), one_shot_clock()
+    config, clock = readable(file, demo=demo), one_shot_clock()
     window = _window(start, end, days, clock)
     dimensions = _checked_dimensions(by)
     left_out = _excluded(exclude) if exclude else ()

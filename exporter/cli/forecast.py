@@ -11,7 +11,7 @@ import click
 
 from exporter.cli import chart
 from exporter.cli.output import Format, Record, rendered
-from exporter.cli.settings import chosen, configuration, one_shot_clock
+from exporter.cli.settings import configuration, one_shot_clock, readable
 from exporter.costs import engine
 from exporter.errors import CloudspendError
 from exporter.periods import DAY, Month, Window, day_of, midnight
@@ -21,7 +21,7 @@ from exporter.polling.sources import Paths, resolve
 if TYPE_CHECKING:
     from exporter.analysis.forecasts.grouped import Line
 
-MODELS = ("auto", "seasonal", "linear", "prophet")
+MODELS = ("auto", "seasonal", "linear", "prophet", "statsforecast")
 BY = ("source", "provider", "account", "service", "region")
 HISTORY = 200
 """Days that are read. The models look at 24 weeks."""
@@ -70,7 +70,7 @@ def forecast(
 
     Looks at usage charges, on the effective cost where a bill knows it, else billed: fees, taxes, credits and refunds
     are not among them. (The metric cloudspend_month_forecast_cost is about the whole bill but credits, on cost.basis.)
-    Currencies are never added. A group needs 14 days of history, and 30 for the models seasonal and prophet.
+    Currencies are never added. A group needs 14 days of history, and 30 for every model but auto and linear.
     `history` is what the settled days cost that were read; `growth` is for 30 days. JSON has the weekdays, what comes
     once a month, and every day ahead too.
 
@@ -86,7 +86,7 @@ def forecast(
         raise click.UsageError("--days goes without --month-end")
     if output:
         chart.ready(output)
-    names, config, now = checked(by), chosen(file, demo=demo), one_shot_clock().now()
+    names, config, now = checked(by), readable(file, demo=demo), one_shot_clock().now()
     model = model or config.forecasts.model
     engine.configure(memory=config.store.memory_limit, threads=config.store.threads)
     today = day_of(now)

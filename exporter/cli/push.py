@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exporter import log
-from exporter.cli.settings import chosen, configuration
+from exporter.cli.settings import configuration, readable
 from exporter.clock import Clock
 from exporter.config import values
 from exporter.config.reload import Running
@@ -117,7 +117,7 @@ def push(
         raise click.UsageError("one of --pushgateway and --textfile, please")
     if delete_on_exit and every is None:
         raise click.UsageError("--delete-on-exit goes with --every: a single push would be gone at once")
-    config = chosen(file, demo=demo)
+    config = readable(file, demo=demo)
     clock = Clock.from_environment(may_freeze=every is None)
     with _stopping() as stop:
         if textfile is not None:

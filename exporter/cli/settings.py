@@ -14,7 +14,7 @@ from exporter.clock import Clock
 from exporter.config import values
 from exporter.config.load import load, read
 from exporter.config.schema import Config
-from exporter.polling.sources import Registry, Source
+from exporter.polling.sources import Paths, Registry, Source
 from exporter.polling.sources import chosen as chosen_sources
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -87,6 +87,18 @@ def chosen(file: Path | None, *, demo: bool) -> Config:
     if demo and file is None:
         return load(DEMO, Registry(), file="demo", folder=Path.cwd(), environment={})
     return read(file or Path(DEFAULT), Registry(), os.environ)
+
+
+def readable(file: Path | None, *, demo: bool) -> Config:
+    """The same for a command that shows what is stored. The demo is read first where nobody has read it yet."""
+    config = chosen(file, demo=demo)
+    if demo and file is None and not Paths(config.store.path).state.exists():
+        # A poll loads what no other command should wait for.
+        from exporter.polling import worker
+
+        click.echo(f"reading the demo into {config.store.path}, once", err=True)
+        worker.run(config, one_shot_clock())
+    return config
 
 
 def named(sources: Sequence[Source], words: Sequence[str], where: str) -> tuple[Source, ...]:

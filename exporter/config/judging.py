@@ -80,8 +80,8 @@ class ForecastSettings(Settings):
 
     enabled: bool = True
     """Whether forecasts are published at all."""
-    model: Literal["auto", "seasonal", "linear", "prophet"] = "auto"
-    """The forecast model; prophet needs the extra `forecast`."""
+    model: Literal["auto", "seasonal", "linear", "prophet", "statsforecast"] = "auto"
+    """The forecast model; prophet and statsforecast need the extra `forecast`."""
 
 
 class ThresholdSettings(Settings):

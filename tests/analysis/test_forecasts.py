@@ -371,10 +371,27 @@ def test_an_unknown_model_and_a_missing_one_are_told() -> None:
         ahead(noisy(30), days(30), 5).interval(95)
 
 
-def test_a_model_that_is_not_installed_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "prophet", None)
-    with pytest.raises(CloudspendError, match=r"cloudspend\[forecast\]"):
-        ahead(noisy(30), days(30), 5, "prophet")
+@pytest.mark.parametrize(("name", "module"), [("prophet", "prophet"), ("statsforecast", "statsforecast.models")])
+def test_a_model_that_is_not_installed_names_its_extra(monkeypatch: pytest.MonkeyPatch, name: str, module: str) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(CloudspendError, match=rf"{name}.*cloudspend\[forecast\]"):
+        ahead(noisy(30), days(30), 5, name)
+
+
+@pytest.mark.matrix
+@pytest.mark.filterwarnings("ignore")  # what the packages say of pandas and of themselves
+@pytest.mark.parametrize("name", ["prophet", "statsforecast"])
+def test_a_package_sees_weeks_and_its_intervals_hold_what_comes(name: str) -> None:
+    week = np.array([1, 1, 1, 1, 1, 0.5, 0.4])
+    charges = noisy(140, spread=3, rows=3, seed=8) * np.tile(week, 20)
+    outlook = ahead(charges[:, :126], days(126), 14, name)
+    assert outlook.mean[:, 5] == pytest.approx(charges[:, 131], rel=0.15)
+    assert outlook.mean[:, :7].argmin(axis=1).tolist() == [6, 6, 6]
+    came = charges[:, 126:].sum(axis=1)
+    (low, high), (lowest, highest) = outlook.interval(0.8), outlook.interval(0.99)
+    for less, more in ((lowest, low), (low, outlook.total), (outlook.total, high), (high, highest)):
+        assert (less < more).all()
+    assert ((lowest <= came) & (came <= highest)).all()
 
 
 def test_intervals_keep_what_they_promise_on_a_world_of_plain_noise() -> None:

@@ -31,11 +31,8 @@ GATEWAY = date(2026, 11, 14)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with 13 months of the demo collected."""
-    folder = tmp_path_factory.mktemp("demo")
-    collected = cloudspend("collect", "--demo", folder=folder, CLOUDSPEND_NOW=NOW)
-    assert collected.returncode == 0, collected.stderr
-    return folder
+    """A folder in which nobody has read anything yet: the first command reads 13 months of the demo."""
+    return tmp_path_factory.mktemp("demo")
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +40,9 @@ def found(folder: Path) -> list[Mapping[str, Any]]:
     """What the last 30 days have to tell."""
     done = cloudspend("anomalies", "--demo", "--format", "json", folder=folder, CLOUDSPEND_NOW=NOW)
     assert done.returncode == 0, done.stderr
+    again = cloudspend("anomalies", "--demo", "--format", "json", folder=folder, CLOUDSPEND_NOW=NOW)
+    assert (done.stderr.count("reading the demo into"), again.stderr) == (1, "")
+    assert done.stdout == again.stdout
     told: list[Mapping[str, Any]] = json.loads(done.stdout)
     return told
 
@@ -116,12 +116,14 @@ def test_another_detector_can_judge(folder: Path) -> None:
 
 
 def test_an_empty_store_says_what_costs_says(tmp_path: Path) -> None:
-    said = cloudspend("costs", "--demo", folder=tmp_path).stderr
+    (tmp_path / "cloudspend.yml").write_text("store: {path: data}\nsources: [{name: estate, provider: demo}]\n")
+    said = cloudspend("costs", folder=tmp_path).stderr
+    assert "no charges stored" in said
     for form, printed in (("json", "[]\n"), ("table", None)):
-        done = cloudspend("anomalies", "--demo", "--format", form, folder=tmp_path)
+        done = cloudspend("anomalies", "--format", form, folder=tmp_path)
         assert (done.returncode, done.stderr) == (0, said)
         assert printed is None or done.stdout == printed
-    assert not (tmp_path / "cloudspend-demo").exists()
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_source_too_young_to_judge_is_named(tmp_path: Path) -> None:

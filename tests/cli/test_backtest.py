@@ -117,8 +117,9 @@ def test_without_a_whole_month_there_is_nothing_to_forecast_again(folder: Path) 
 
 
 def test_an_empty_store_says_what_costs_says(tmp_path: Path) -> None:
-    said = cloudspend("costs", "--demo", folder=tmp_path).stderr
-    done = cloudspend("backtest", "--demo", "--format", "json", folder=tmp_path)
+    (tmp_path / "cloudspend.yml").write_text("store: {path: data}\nsources: [{name: estate, provider: demo}]\n")
+    said = cloudspend("costs", folder=tmp_path).stderr
+    done = cloudspend("backtest", "--format", "json", folder=tmp_path)
     assert (done.returncode, json.loads(done.stdout)["alerts"], done.stderr) == (0, [], said)
 
 

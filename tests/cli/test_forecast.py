@@ -229,8 +229,9 @@ def test_a_young_group_among_old_ones_is_named_and_has_what_has_settled(tmp_path
 
 
 def test_an_empty_store_says_what_costs_says(tmp_path: Path) -> None:
-    said = cloudspend("costs", "--demo", folder=tmp_path).stderr
-    done = cloudspend("forecast", "--demo", "--format", "json", folder=tmp_path)
+    (tmp_path / "cloudspend.yml").write_text("store: {path: data}\nsources: [{name: estate, provider: demo}]\n")
+    said = cloudspend("costs", folder=tmp_path).stderr
+    done = cloudspend("forecast", "--format", "json", folder=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", said)
 
 

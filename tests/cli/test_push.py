@@ -45,10 +45,11 @@ def test_a_name_that_the_collector_passes_over_is_told(demo: Path) -> None:
 
 
 def test_where_nothing_is_stored_nothing_is_pushed(tmp_path: Path) -> None:
-    done = cloudspend("push", "--demo", "--textfile", "cost.prom", folder=tmp_path)
+    (tmp_path / "cloudspend.yml").write_text("store: {path: data}\nsources: [{name: estate, provider: demo}]\n")
+    done = cloudspend("push", "--textfile", "cost.prom", folder=tmp_path)
     assert done.returncode == 1
     assert "nothing is stored yet. hint: run 'cloudspend collect'" in done.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert [each.name for each in tmp_path.iterdir()] == ["cloudspend.yml"]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@
 newest day is judged, so that nothing can look ahead: who wants a history calls again with less of the matrix.
 
 For each series: weekday factors, growth and spread from up to 14 weeks that end before the days judged (`baseline.py`);
-the last 1, 2, 3, 7, 10 and 14 days against the level before them, each over its standard error and threshold; days
-whose twin in an earlier month was odd are expected to be so again (`calendar.py`). The highest of the six is the
+the last 1, 2, 3, 5, 7, 10 and 14 days against the level before them, each over its standard error and threshold; days
+whose twin in an earlier month was odd are expected to be so again (`calendar.py`). The highest of the seven is the
 score. Series that mostly cost nothing have a rule of their own (`sparse.py`).
 """
 

@@ -26,11 +26,12 @@ class Tuning:
 
     scales: tuple[Scale, ...] = (
         Scale(1, 4.78, level_days=21, tails=0.23),
-        Scale(2, 4.3, level_days=21, tails=0.055),
-        Scale(3, 4.7, level_days=21, off=1, tails=0.055),
-        Scale(7, 4.8, level_days=28, off=1),
-        Scale(10, 3.65, level_days=28, off=1),
-        Scale(14, 5.2, level_days=28, off=2),
+        Scale(2, 4.17, level_days=21, tails=0.055),
+        Scale(3, 4.37, level_days=21, off=1, tails=0.055),
+        Scale(5, 3.78, level_days=28, off=1, tails=0.03),
+        Scale(7, 4.13, level_days=28, off=1),
+        Scale(10, 3.72, level_days=28, off=1),
+        Scale(14, 5.1, level_days=28, off=2),
     )
     longest: int = 98
     """Days of reference at most; a poll needs two weeks more."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exporter.cli.output import Format, Record, rendered
-from exporter.cli.settings import chosen, configuration, one_shot_clock
+from exporter.cli.settings import configuration, one_shot_clock, readable
 from exporter.config.schema import Config
 from exporter.costs import RATIO, engine
 from exporter.costs.money import add, text
@@ -140,7 +140,7 @@ def history(file: Path | None, name: tuple[str, ...], form: str, *, demo: bool) 
 def _report(file: Path | None, *, demo: bool) -> tuple[Config, BudgetReport]:
     from exporter.polling.allowances import stood
 
-    config, now = chosen(file, demo=demo), one_shot_clock().now()
+    config, now = readable(file, demo=demo), one_shot_clock().now()
     engine.configure(memory=config.store.memory_limit, threads=config.store.threads)
     return config, stood(config, now)
 
