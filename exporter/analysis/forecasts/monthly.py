@@ -1,7 +1,6 @@
 """What comes once a month: fees on a day of the month, closes on its last days, payrolls on its first weekdays.
 
-A day of a month has counterparts in other months: the same day, the same distance from the end, the same weekday from
-the start or the end. What two of them had beyond a plain day is expected again.
+A day has counterparts in other months (`places.py`). What two of them had beyond a plain day is expected again.
 """
 
 from __future__ import annotations
@@ -15,12 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.analysis.forecasts.profile import TINY, WEEK, Array
+from exporter.analysis.places import Place, places
 from exporter.periods import DAY, Month
 
-EDGE = 4
-"""So many days before a month's end are counted from the end."""
-WORKDAYS = 3
-"""So many of the first and last weekdays of a month are counted as such: closes and payrolls skip weekends."""
 MONTHS = 3
 """So many months say what comes, and …"""
 LONGEST = 6
@@ -33,7 +29,7 @@ _ODD_ONCE, _SHARE_ONCE = 6.0, 0.5
 _STEADIER = 0.7
 """Shares must be so much closer to each other than amounts to be what is repeated."""
 _LATER = 0.1
-"""Of two places that as many months agree about, the first of `_places` it is."""
+"""Of two places that as many months agree about, the first of `places` it is."""
 _LEAST_FACTOR = 0.2
 CYCLE = 31
 """Every position in a month comes within so many days."""
@@ -157,44 +153,18 @@ def counterparts(day: date, since: date, until: date) -> tuple[tuple[int, tuple[
     `until`, newest first.
     """
     return tuple(
-        (rank, found) for rank, place in enumerate(_places(day)) if (found := tuple(_before(day, place, since, until)))
+        (rank, found) for rank, place in enumerate(places(day)) if (found := tuple(_before(day, place, since, until)))
     )
 
 
-def _before(day: date, place: tuple[str, int], since: date, until: date) -> Iterator[int]:
+def _before(day: date, place: Place, since: date, until: date) -> Iterator[int]:
     month = Month.of(day)
     found = 0
     while found < LONGEST and (month := month.previous()).next().first > since:
-        other = _day(place, month)
+        other = place.of(month)
         if other is not None and since <= other < until:
             found += 1
             yield (other - since).days
-
-
-def _places(day: date) -> Iterator[tuple[str, int]]:
-    month = Month.of(day)
-    yield "day", day.day
-    if (from_end := (month.next().first - day).days) <= EDGE:
-        yield "end", from_end
-    workdays = _workdays(month)
-    if day in workdays[:WORKDAYS]:
-        yield "workday", workdays.index(day)
-    if day in workdays[-WORKDAYS:]:
-        yield "workday", workdays.index(day) - len(workdays)
-
-
-def _day(place: tuple[str, int], month: Month) -> date | None:
-    kind, number = place
-    if kind == "workday":
-        return _workdays(month)[number]
-    day = month.first + (number - 1) * DAY if kind == "day" else month.next().first - number * DAY
-    return day if Month.of(day) == month else None
-
-
-@cache
-def _workdays(month: Month) -> tuple[date, ...]:
-    days = (month.first + n * DAY for n in range((month.next().first - month.first).days))
-    return tuple(day for day in days if day.weekday() < 5)
 
 
 def repeated(expected: Array, first: date, horizon: int) -> Array:
