@@ -24,7 +24,7 @@ from exporter.store.state import SourceState, State
 
 _log = logging.getLogger(__name__)
 
-KIND = "budget"
+BUDGET = "budget"
 """Under which the state file remembers reports."""
 _HUNDRED = Decimal(100)
 
@@ -62,11 +62,14 @@ def stood(config: Config, now: datetime) -> BudgetReport:
 def remembered(state: State) -> dict[str, Remembered]:
     """What the last report remembered, by budget. What cannot be read was written by another version: as if unknown."""
     found = {}
-    for name, body in state.remembered(KIND).items():
+    for name, body in state.remembered(BUDGET).items():
         try:
             found[name] = Remembered.read(body)
         except (ValueError, KeyError, TypeError, ArithmeticError) as error:
-            _log.warning("ended periods cannot be read", extra={"fields": {"budget": name, "error": error}})
+            _log.warning(
+                "the past of a budget cannot be read and is counted anew",
+                extra={"fields": {"budget": name, "error": error}},
+            )
     return found
 
 

@@ -20,7 +20,6 @@ import numpy as np
 from exporter.analysis.anomalies import Edge, Fee, Report, Severity, detector, evaluate
 from exporter.analysis.anomalies import Settings as AnomalySettings
 from exporter.analysis.anomalies.scoring import DEFAULT
-from exporter.analysis.budgets import Remembered
 from exporter.analysis.budgets import evaluate as evaluate_budgets
 from exporter.analysis.folding import folded
 from exporter.analysis.forecasts.standing import HISTORY, charges, standing
@@ -33,7 +32,7 @@ from exporter.costs.money import text
 from exporter.metrics.families import SourceView
 from exporter.metrics.judged import HOURLY_JUMPS, JUDGEMENTS, Band, Judged, Thresholds
 from exporter.periods import ALWAYS, DAY, HOUR, Month, Window, day_of, midnight
-from exporter.polling.allowances import adjustments, budgets_of
+from exporter.polling.allowances import BUDGET, adjustments, budgets_of, remembered
 from exporter.polling.estate import Stored, silent, usage_of
 from exporter.store.lake import Lake
 from exporter.store.state import State
@@ -322,12 +321,10 @@ def _hourly_jumps(bench: _Bench) -> Judged:
 
 # --- budgets ------------------------------------------------------------------------------------------------------
 
-_BUDGET = "budget"
-
 
 def _budgets(bench: _Bench) -> Judged:
     names = [source.name for source in bench.config.sources]
-    before = _remembered(bench)
+    before = remembered(bench.state)
     settled: dict[str, date] = {
         name: day_of(reach.settled) for name, reach in bench.reaches.items() if reach.settled is not None
     }
@@ -335,22 +332,10 @@ def _budgets(bench: _Bench) -> Judged:
     report = evaluate_budgets(budgets_of(bench.config), costs, day_of(bench.now), settled, before)
     for fields in adjustments(before, report):
         _log.info("a budget's limit has moved", extra={"fields": fields})
-    bench.state.remember(_BUDGET, {name: each.written() for name, each in report.remembered.items()})
+    bench.state.remember(BUDGET, {name: each.written() for name, each in report.remembered.items()})
     owners = {settings.name: settings.owner for settings in bench.config.budgets if settings.owner}
     burning = bench.config.alerts.burn_day / 100, bench.config.alerts.burn_week / 100
     return Judged(budgets=report.standings, owners=owners, burning=burning)
-
-
-def _remembered(bench: _Bench) -> dict[str, Remembered]:
-    """What is kept of each budget."""
-    found = {}
-    for name, body in bench.state.remembered(_BUDGET).items():
-        try:
-            found[name] = Remembered.read(body)
-        except (ValueError, KeyError, TypeError, ArithmeticError) as error:  # written by another version
-            fields = {"budget": name, "error": error}
-            _log.warning("the past of a budget cannot be read and is counted anew", extra={"fields": fields})
-    return found
 
 
 # --- forecasts ----------------------------------------------------------------------------------------------------

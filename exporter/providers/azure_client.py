@@ -26,7 +26,7 @@ from exporter.log import keep_secret, masked
 from exporter.providers import Meter, Options, rest
 from exporter.providers.azure_query import NOTHING, Line, Page, Question, read
 from exporter.providers.azure_scopes import ROLE
-from exporter.providers.rest import _cause
+from exporter.providers.rest import cause_of
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -300,7 +300,7 @@ def _broken(error: Exception, question: Question) -> _Failure:
         return _no_login(error, question)
     if isinstance(error, azure.IncompleteReadError | azure.DecodeError):
         return _Failure(BadData(f"the answer about {question} is cut off or cannot be unpacked"), passing=True)
-    cause = _cause(error)
+    cause = cause_of(error)
     if isinstance(error, azure.ServiceRequestError) and "certificate" in str(error).lower():
         hint = "check the certificate; for an authority of your own set `ca_bundle`"
         return _Failure(Unavailable("no trusted connection to Azure", hint=hint))

@@ -257,9 +257,9 @@ class _Call:
             return _Failure(Unavailable(f"{self} sent nothing for {self.timeout:g} s"), passing=True)
         if isinstance(error, requests.exceptions.SSLError):
             hint = "check the certificate; for a CA of your own set REQUESTS_CA_BUNDLE"
-            return _Failure(Unavailable(f"no trusted connection to {self}: {_cause(error)}", hint=hint))
+            return _Failure(Unavailable(f"no trusted connection to {self}: {cause_of(error)}", hint=hint))
         passing = isinstance(error, requests.ConnectionError)
-        return _Failure(Unavailable(f"cannot reach {self}: {_cause(error)}", hint="check `url`"), passing)
+        return _Failure(Unavailable(f"cannot reach {self}: {cause_of(error)}", hint="check `url`"), passing)
 
     def _begins(self, body: bytes) -> str:
         """How a body begins, for the reader of an error; without the values of the address' own query."""
@@ -303,7 +303,7 @@ def _rest(response: requests.Response) -> timedelta | None:
         return None
 
 
-def _cause(error: BaseException) -> str:
+def cause_of(error: BaseException) -> str:
     """The operating system's own word for what went wrong, from deep inside."""
     inner: BaseException | None = error
     while inner:

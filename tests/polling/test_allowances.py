@@ -15,7 +15,7 @@ from exporter.config import Config, load
 from exporter.costs import Cost, CostTable
 from exporter.periods import Cycle, Recurrence
 from exporter.polling import worker
-from exporter.polling.allowances import KIND, adjustments, budgets_of, remembered, stood
+from exporter.polling.allowances import BUDGET, adjustments, budgets_of, remembered, stood
 from exporter.polling.sources import Paths, Registry
 from exporter.store.state import State
 from tests.costs.rows import row
@@ -127,14 +127,14 @@ def polled(folder: Path, budgets: str) -> Config:
 def test_budgets_stand_as_the_worker_says_and_looking_changes_nothing(folder: Path) -> None:
     config = polled(folder, "[{name: usd, amount: 300}, {name: eur, amount: 5, currency: EUR}]")
     with State(Paths(config.store.path).state) as state:
-        before = state.remembered(KIND)
+        before = state.remembered(BUDGET)
     report = stood(config, NOW)
     usd, eur = report.standings
     assert (usd.spent, usd.elsewhere, usd.status) == (D(80), {"EUR": D(8)}, Status.ON_TRACK)
     assert (eur.spent, eur.status) == (D(8), Status.OVER)
     assert [each.spent for each in usd.history] == [D(310), D(290), D(310)]
     with State(Paths(config.store.path).state) as state:
-        assert state.remembered(KIND) == before
+        assert state.remembered(BUDGET) == before
         assert {name: each.written() for name, each in remembered(state).items()} == before
 
 
@@ -149,9 +149,11 @@ def test_limits_of_ended_periods_are_those_that_were_remembered(folder: Path) ->
 def test_what_another_version_remembered_is_as_if_unknown(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = polled(folder, "[{name: usd, amount: 300}]")
     with State(Paths(config.store.path).state) as state:
-        state.remember(KIND, {"usd": "{}", "b": "["})
+        state.remember(BUDGET, {"usd": "{}", "b": "["})
         assert remembered(state) == {}
-    assert {record.getMessage() for record in caplog.records} >= {"ended periods cannot be read"}
+    assert {record.getMessage() for record in caplog.records} >= {
+        "the past of a budget cannot be read and is counted anew"
+    }
     assert stood(config, NOW).standings[0].spent == D(80)
 
 
