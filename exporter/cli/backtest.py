@@ -127,7 +127,7 @@ def backtest(
         raise click.UsageError("--model goes without --detector, --labels, --sensitivity and --minimum-cost")
     if months and first:
         raise click.UsageError("--months goes without --from")
-    config, today = readable(file, demo=demo), day_of(now := one_shot_clock().now())
+    today = day_of(now := one_shot_clock().now())
     until = last.date() if last else today
     since = first.date() if first else Month.of(until).back((months or 6) - 1).first
     if until < since:
@@ -138,6 +138,7 @@ def backtest(
     from exporter.polling.estate import stored
     from exporter.polling.judgement import anomaly_settings
 
+    config = readable(file, demo=demo)
     engine.configure(memory=config.store.memory_limit, threads=config.store.threads)
     sources, paths = resolve(config), Paths(config.store.path)
     if model:

@@ -61,10 +61,10 @@ def costs(
     cloudspend costs --start 2024-09-01 --end 2024-10-01 --by provider,account --cost effective --format json
     cloudspend costs --by day --exclude credit,refund,tax
     """
-    config, clock = readable(file, demo=demo), one_shot_clock()
-    window = _window(start, end, days, clock)
+    window = _window(start, end, days, one_shot_clock())
     dimensions = _checked_dimensions(by)
     left_out = _excluded(exclude) if exclude else ()
+    config = readable(file, demo=demo)
     chosen_cost = Cost(cost) if cost else None
     lines = spent(config, window, dimensions, _words(provider or ""), chosen_cost, left_out)
     records = [_record(line) for line in lines]

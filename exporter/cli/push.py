@@ -117,7 +117,6 @@ def push(
         raise click.UsageError("one of --pushgateway and --textfile, please")
     if delete_on_exit and every is None:
         raise click.UsageError("--delete-on-exit goes with --every: a single push would be gone at once")
-    config = readable(file, demo=demo)
     clock = Clock.from_environment(may_freeze=every is None)
     with _stopping() as stop:
         if textfile is not None:
@@ -126,7 +125,7 @@ def push(
         else:
             assert pushgateway is not None
             target = _gateway(pushgateway, job, grouping, access, stop.wait)
-        with _board(config, clock) as board:
+        with _board(readable(file, demo=demo), clock) as board:
             if every is None:
                 _once(board, target)
             else:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,14 @@ BEYOND = {
 """Mistakes that a JSON schema cannot tell."""
 
 
-def judge(value: Any, schema: dict[str, Any] | None = None) -> list[str]:
-    validator = jsonschema.Draft202012Validator(schema or json_schema(Working()))
+@cache
+def of(registry: type[Registered | Working]) -> dict[str, Any]:
+    """The schema with the providers of a registry."""
+    return json_schema(registry())
+
+
+def judge(value: Any, registry: type[Registered | Working] = Working) -> list[str]:
+    validator = jsonschema.Draft202012Validator(of(registry))
     return [error.message for error in validator.iter_errors(value)]
 
 
@@ -90,24 +97,24 @@ def source(**options: object) -> dict[str, object]:
 
 
 def test_the_checked_in_schema_is_the_one_of_the_providers_there_are() -> None:
-    made = json.dumps(json_schema(Registered()), indent=2, ensure_ascii=False) + "\n"
+    made = json.dumps(of(Registered), indent=2, ensure_ascii=False) + "\n"
     assert (ROOT / "config.schema.json").read_text(encoding="utf-8") == made
 
 
 def test_the_schema_is_a_schema() -> None:
-    jsonschema.Draft202012Validator.check_schema(json_schema(Working()))
-    jsonschema.Draft202012Validator.check_schema(json_schema(Registered()))
+    jsonschema.Draft202012Validator.check_schema(of(Working))
+    jsonschema.Draft202012Validator.check_schema(of(Registered))
 
 
 def test_the_schema_has_no_keyword_that_schemas_do_not_have() -> None:
-    assert '"ge":' not in json.dumps(json_schema(Working()))
+    assert '"ge":' not in json.dumps(of(Working))
 
 
 def test_the_example_loads_and_fits_the_schema() -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
     config = load(text, Registered(), folder=ROOT, environment={})
     assert [one.provider for one in config.sources] == ["focus", "demo"]
-    assert judge(yaml.safe_load(text), json_schema(Registered())) == []
+    assert judge(yaml.safe_load(text), Registered) == []
 
 
 def test_the_example_has_every_key_and_says_what_the_defaults_are() -> None:
@@ -200,4 +207,4 @@ def test_every_key_of_ours_has_a_description() -> None:
         ]
         return missing + [found for key, one in schema.items() for found in keys(one, f"{path}.{key}")]
 
-    assert keys(json_schema(Registered())) == []
+    assert keys(of(Registered)) == []

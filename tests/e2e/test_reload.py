@@ -215,7 +215,7 @@ def test_a_worker_that_cannot_be_started_is_counted_and_tried_again(tmp_path: Pa
 
 def test_a_budget_written_by_a_command_is_taken_up_and_a_bad_file_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "budgets.d").mkdir()
-    config = configure(tmp_path, {"name": "demo", "provider": "demo"}, budgets="./budgets.d")
+    config = configure(tmp_path, {"name": "demo", "provider": "demo_focus"}, budgets="./budgets.d")
 
     def budgets(*words: str) -> None:
         command = [sys.executable, "-m", "exporter", "budgets", words[0], "--config", str(config), *words[1:]]
