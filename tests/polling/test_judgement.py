@@ -11,6 +11,7 @@ import pytest
 from exporter.costs import CostRow
 from exporter.periods import DAY, Window, day_of, midnight
 from exporter.polling import judgement
+from exporter.polling.allowances import remembered
 from tests.costs.rows import row
 from tests.polling.house import House, full
 
@@ -141,7 +142,7 @@ def test_a_month_that_ends_is_closed_into_the_memory_of_the_budget(house: House)
     look(house, *days(house.now))
     assert house.shown("cloudspend_budget_spent", "budget")["over",] == 10
     with house.state() as state:
-        closed = judgement.Remembered.read(state.remembered("budget")["over"]).closed
+        closed = remembered(state)["over"].closed
     assert [(each.period_id, each.spent) for each in closed][-1] == ("monthly/2024-09-01", Decimal(300))
 
 
