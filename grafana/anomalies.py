@@ -43,7 +43,7 @@ def counts() -> list[Any]:
             total("cloudspend_anomalies", WHERE, severity=f'="{severity}"'),
             unit=p.COUNT,
             levels=((None, "text"), (1, colour)),
-            nothing="not watched",
+            nothing="no spending that was watched",
             width=3,
         )
         for severity, (word, colour) in SEVERITY.items()
@@ -73,7 +73,7 @@ def found() -> Any:
         f"sum(increase({metric('cloudspend_anomalies_found_total', WHERE)}[$__range]))",
         unit=p.COUNT,
         decimals=0,
-        nothing="not watched",
+        nothing="no spending that was watched",
     )
 
 
@@ -117,7 +117,7 @@ def providers() -> Any:
         p.Ask(total("cloudspend_anomalies", WHERE, "provider"), "{{provider}}"),
         unit=p.COUNT,
         levels=((None, p.BLUE),),
-        nothing="not watched",
+        nothing="no spending that was watched",
     )
 
 
@@ -155,8 +155,9 @@ def first_spend() -> Any:
     found = total("cloudspend_first_spend_cost", WHERE, "provider", "kind", "name")
     # Nothing is known to be new only where somebody looked.
     looked = metric("cloudspend_judgement_failed", judgement='="tripwire"')
-    months = [total(f"cloudspend_{month}_cost", WHERE, "provider") for month in ("month_to_date", "previous_month")]
-    none = f'label_replace(0 * ({" or ".join(months)}) and on () ({looked} == 0), "name", "{NOTHING_NEW}", "", "")'
+    months = [metric(f"cloudspend_{month}_cost", WHERE) for month in ("month_to_date", "previous_month")]
+    billed = " or ".join(f"sum by (provider) ({month} and on (job, instance) ({looked} == 0))" for month in months)
+    none = f'label_replace(0 * ({billed}), "name", "{NOTHING_NEW}", "", "")'
     return p.listing(
         "Spent for the first time ($currency)",
         "Accounts, services and regions that cost something for the first time ever within the last seven days. A"
@@ -165,7 +166,7 @@ def first_spend() -> Any:
         names={"name": "Name", "kind": "Kind", "provider": "Provider"},
         columns={"Cost": p.Column(unit=p.MONEY, width=110), "Provider": p.Column(width=90), "Kind": p.Column(width=90)},
         sort="Cost",
-        nothing="not watched",
+        nothing="no spending that was watched",
         width=10,
     )
 

@@ -121,7 +121,7 @@ def sources() -> Any:
         p.Ask(of("cloudspend_source_rows"), "Rows"),
         p.Ask(of("cloudspend_source_folded_series"), "Folded"),
         p.Ask(f"{of(observed)} or {of(assumed)}", "Settles in"),
-        p.Ask(f"{is_observed} or 0 * {of(assumed)}", "By"),
+        p.Ask(f"{is_observed} or 0 * {of(assumed)}", "Settling is"),
         p.Ask(of("cloudspend_previous_month_closed"), "Last month closed"),
         names={"source": "Source", "adapter": "Provider", "cost_basis": "Basis"},
         columns={
@@ -134,7 +134,7 @@ def sources() -> Any:
             "Rows": p.Column(unit="locale", decimals=0),
             "Folded": p.Column(unit="locale", decimals=0),
             "Settles in": p.Column(unit=p.SECONDS),
-            "By": p.Column(words=SETTLING, width=90),
+            "Settling is": p.Column(words=SETTLING, width=90),
             "Last month closed": p.Column(words=YES),
         },
         sort="Source",

@@ -100,7 +100,7 @@ def days() -> list[Any]:
     dearest_ones = dearest(12, PLACE, *NAMES, daily=True)
     hourly = total("cloudspend_hourly_cost", PLACE, "service")
     has_hours = metric("cloudspend_data_hour_end_timestamp_seconds")
-    of_such = f"sum({metric('cloudspend_daily_cost', PLACE)} and on (source) {has_hours})"
+    of_such = f"sum({metric('cloudspend_daily_cost', PLACE)} and on (job, instance, source) {has_hours})"
     without = f'label_replace(0 * {of_such}, "service", "none", "", "")'
     return [
         p.bars(
@@ -128,7 +128,7 @@ def days() -> list[Any]:
         p.graph(
             "Hour by hour ($currency)",
             "The latest settled UTC hour as it was scraped, of sources that bill by the hour: a day later for most. An"
-            " hour without a charge is 0 of `none`.",
+            " hour in which nothing at all was charged is 0 of `none`.",
             p.Ask(f"{hourly} or on () {without}", "{{service}}"),
             unit=p.MONEY,
             nothing="no source here bills by the hour",

@@ -30,8 +30,8 @@ class Marks:
     false: int = 0
     months: float = 0.0
     """Series-months judged."""
-    delays: list[float] = field(default_factory=list)
-    """Days from an event's first day, of those found."""
+    delays: dict[str, list[float]] = field(default_factory=dict)
+    """Kind → days from an event's first day, of those found."""
 
     @property
     def recall(self) -> float:
@@ -53,7 +53,16 @@ class Marks:
 
     @property
     def delay(self) -> float:
-        return float(np.mean(self.delays)) if self.delays else float("nan")
+        return float(np.mean(self._all_delays)) if self.delays else float("nan")
+
+    @property
+    def half(self) -> float:
+        """Days by which half of what was found was told."""
+        return float(np.median(self._all_delays)) if self.delays else float("nan")
+
+    @property
+    def _all_delays(self) -> list[float]:
+        return [delay for some in self.delays.values() for delay in some]
 
     def of(self, kind: str) -> float:
         """Recall of one kind."""
@@ -74,7 +83,7 @@ def mark(bills: Iterable[tuple[Bill, Flags]], seen: Mapping[int, NDArray[np.int6
             if len(days):
                 marks.found[event.kind] = marks.found.get(event.kind, 0) + 1
                 raised = seen[number][event.series, event.start + days].min() if seen else event.start + days[0]
-                marks.delays.append(float(raised - event.start))
+                marks.delays.setdefault(event.kind, []).append(float(raised - event.start))
         for row in np.flatnonzero(flags.any(axis=1)):
             inside = zones.get(int(row), [])
             marks.false += sum(not any(a <= begin <= b for a, b in inside) for begin in runs(flags[row]))

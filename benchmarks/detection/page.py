@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.detection.marks import Marks
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "how-anomalies-are-found.md"
@@ -33,6 +35,13 @@ def detectors(found: Mapping[str, Marks]) -> str:
         for name, m in found.items()
     ]
     return grid(head, rows)
+
+
+def delays(marks: Marks) -> str:
+    """How late each kind of event was told."""
+    rows = [(kind, f"{np.mean(some):.1f}", str(len(some))) for kind, some in sorted(marks.delays.items())]
+    rows.append(("all", f"{marks.delay:.1f}, half by {marks.half:.0f}", str(sum(map(len, marks.delays.values())))))
+    return grid(("told after", "days, mean", "events"), rows)
 
 
 def kinds(found: Mapping[str, Marks]) -> str:

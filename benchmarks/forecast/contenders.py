@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import NamedTuple
@@ -11,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.analysis.forecasts import forecast
+from exporter.analysis.forecasts import Outlook, ahead, forecast
+from exporter.analysis.forecasts.models import smoothed
 
 Floats = NDArray[np.float64]
 Dates = NDArray[np.datetime64]
@@ -26,9 +25,6 @@ class Said(NamedTuple):
 
 
 Contender = Callable[[Floats, Dates, int], Said]
-
-_LAST = 119
-"""Days that the packages learn from: as many as helps them."""
 
 
 def ours(past: Floats, dates: Dates, horizon: int) -> Said:
@@ -59,47 +55,31 @@ def linear(past: Floats, _: Dates, horizon: int) -> Said:
     return _normal(mean, error)
 
 
-def prophet(past: Floats, dates: Dates, horizon: int) -> Said:
-    """Prophet with a weekly season, and intervals of the sum from its own samples."""
-    import pandas as pd
-    from prophet import Prophet
+def package(name: str) -> Contender:
+    """A model of ours that a package makes."""
 
-    logging.getLogger("cmdstanpy").disabled = True
-    logging.getLogger("prophet").setLevel(logging.ERROR)
-    mean, ends = np.empty((len(past), horizon)), np.empty((len(past), 4))
-    future = pd.DataFrame({"ds": pd.date_range(dates[-1] + np.timedelta64(1, "D"), periods=horizon)})
-    for row, costs in enumerate(past[:, -_LAST:]):
-        model = Prophet(
-            weekly_seasonality=True, yearly_seasonality=False, daily_seasonality=False, uncertainty_samples=200
-        )
-        model.fit(pd.DataFrame({"ds": pd.DatetimeIndex(dates[-_LAST:]), "y": costs}))
-        mean[row] = model.predict(future)["yhat"]
-        ends[row] = np.quantile(model.predictive_samples(future)["yhat"].sum(axis=0), (0.1, 0.9, 0.025, 0.975))
-    return Said(mean, (ends[:, 0], ends[:, 1]), (ends[:, 2], ends[:, 3]))
+    def said(past: Floats, dates: Dates, horizon: int) -> Said:
+        return _of(ahead(past, dates, horizon, name))
+
+    return said
 
 
-def statsforecast(name: str) -> Contender:
-    """A model of statsforecast. Its bands are of days; the sum's lies half-way between none and full dependence."""
+def other(name: str) -> Contender:
+    """A model of statsforecast that is none of ours."""
 
     def said(past: Floats, _: Dates, horizon: int) -> Said:
         from statsforecast import models
 
-        mean, error = np.empty((len(past), horizon)), np.empty(len(past))
-        for row, costs in enumerate(past[:, -_LAST:]):
-            model = {
-                "AutoTheta": lambda: models.AutoTheta(season_length=7),
-                "AutoETS": lambda: models.AutoETS(season_length=7),
-                "MSTL": lambda: models.MSTL(season_length=7, trend_forecaster=models.AutoETS(model="ZZN")),
-            }[name]()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                found = model.forecast(y=np.ascontiguousarray(costs), h=horizon, level=[95])
-            mean[row] = found["mean"]
-            half = (np.asarray(found["hi-95"]) - mean[row]) / 1.96
-            error[row] = 0.5 * np.sqrt((half**2).sum()) + 0.5 * half.sum()
-        return _normal(mean, error)
+        answer = smoothed(past.T, horizon, getattr(models, name)(season_length=7))
+        total, kind = answer.mean.sum(axis=0), np.zeros(len(past), bool)
+        (below80, above80), (below95, above95) = (answer.mistakes.reach(kind, level) for level in (0.80, 0.95))
+        return Said(answer.mean.T, (total - below80, total + above80), (total - below95, total + above95))
 
     return said
+
+
+def _of(outlook: Outlook) -> Said:
+    return Said(outlook.mean, outlook.interval(0.80), outlook.interval(0.95))
 
 
 def _normal(mean: Floats, error: Floats) -> Said:
@@ -113,10 +93,10 @@ def _normal(mean: Floats, error: Floats) -> Said:
 
 QUICK: dict[str, Contender] = {"run rate of 7 days": run_rate, "mean of 4 weeks": four_weeks, "linear": linear}
 PACKAGES: dict[str, tuple[str, Contender]] = {
-    "Prophet": ("prophet", prophet),
-    "AutoTheta": ("statsforecast", statsforecast("AutoTheta")),
-    "MSTL": ("statsforecast", statsforecast("MSTL")),
-    "AutoETS": ("statsforecast", statsforecast("AutoETS")),
+    "Prophet": ("prophet", package("prophet")),
+    "MSTL": ("statsforecast", package("statsforecast")),
+    "AutoTheta": ("statsforecast", other("AutoTheta")),
+    "AutoETS": ("statsforecast", other("AutoETS")),
 }
 """Name → the package that must be installed, and the forecaster: milliseconds a series, so they get few."""
 

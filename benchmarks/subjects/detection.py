@@ -59,6 +59,7 @@ def outcomes(scale: Scale) -> Iterator[Outcome]:
 
     late = trials.late(World(series=400 if full else 60))
     tables["late"] = page.detectors({"as it arrives, one-sided": late.early, "waiting three days": late.waiting})
+    tables["late-kinds"] = page.delays(late.early)
     yield Line("detection under late data: delay", _one(late.early.delay, "days"), target=Target(value=2.5))
 
     named = trials.named(300 if full else 60)

@@ -115,15 +115,14 @@ def _table(found: dict[str, list[Marks]]) -> str:
         "error by money",
         "80 % intervals hold",
         "95 % intervals hold",
-        "CPU a series",
+        "CPU, series and origin",
     )
     rows = []
     for name, marks in found.items():
         both = _together(marks)
         errors = (_figure([each.median for each in marks]).median, _figure([each.by_money for each in marks]).median)
         held = (f"{both.coverage(level):.1f} %" if both.held[level] else "–" for level in (80, 95))
-        taken = sum(each.seconds for each in marks)
-        cpu = f"{1000 * taken / sum(each.series for each in marks):.2f} ms" if taken else "–"
+        cpu = (f"{both.milliseconds:.2f} ms" if both.milliseconds >= 0.01 else "< 0.01 ms") if both.series else "–"
         rows.append((name, *(f"{error:.2f} %" for error in errors), *held, cpu))
     return page.grid(head, rows)
 
@@ -146,6 +145,7 @@ def _together(some: list[Marks]) -> Marks:
 
     whole = Marks()
     for each in some:
+        whole.seconds, whole.series = whole.seconds + each.seconds, whole.series + each.series
         for level, held in each.held.items():
             whole.held[level] += held
     return whole

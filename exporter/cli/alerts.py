@@ -19,7 +19,7 @@ from exporter.cli.push import DURATION, password_of
 from exporter.cli.settings import configuration, readable
 from exporter.config.schema import Config
 from exporter.costs.money import RATIO, text
-from exporter.errors import CloudspendError
+from exporter.errors import CloudspendError, StoreError
 from exporter.polling.sources import Paths
 from exporter.store.state import State
 
@@ -117,7 +117,7 @@ def alerts(
             found = list(seen(ask_exporter(url.rstrip("/"), access)))
         else:
             found = list(seen(_stored(readable(file, demo=demo))))
-    except Unanswerable as error:
+    except (Unanswerable, StoreError) as error:
         if not exit_code:
             raise CloudspendError(str(error)) from None
         click.echo(f"error: {log.masked(str(error))}", err=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from exporter.cli.output import Format, Record, rendered
-from exporter.cli.settings import configuration, one_shot_clock, readable
+from exporter.cli.settings import COLLECT, configuration, one_shot_clock, readable
 from exporter.costs import engine
 from exporter.periods import DAY, day_of
 from exporter.polling.sources import Paths, resolve
@@ -137,7 +137,7 @@ def _shown(name: str, days: Sequence[date]) -> Iterator[date]:
 def _say(estate: Estate, settings: Settings, *, found: bool) -> None:
     """What no finding says."""
     if estate.empty:
-        hint = "run 'cloudspend collect', or ask for other days"
+        hint = COLLECT
         click.echo(f"no charges stored for this question. hint: {hint}", err=True)
         return
     for name in estate.unsettled:

@@ -17,7 +17,7 @@ from exporter.cli.anomalies import DETECTORS
 from exporter.cli.forecast import BY, MODELS, checked
 from exporter.cli.labels import labels as read_labels
 from exporter.cli.output import Format, Record, rendered
-from exporter.cli.settings import DATE, configuration, one_shot_clock, readable
+from exporter.cli.settings import COLLECT, DATE, configuration, one_shot_clock, readable
 from exporter.costs import engine
 from exporter.periods import DAY, Month, day_of
 from exporter.polling.sources import Paths, resolve
@@ -158,7 +158,7 @@ def backtest(
     for name in estate.unsettled:
         click.echo(f"{name}: no day has settled yet, so nothing was judged", err=True)
     if estate.empty:
-        hint = "run 'cloudspend collect', or ask for other days"
+        hint = COLLECT
         click.echo(f"no charges stored for this question. hint: {hint}", err=True)
 
 

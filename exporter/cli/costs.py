@@ -11,7 +11,7 @@ import click
 
 from exporter.api import Spent, spent
 from exporter.cli.output import Format, Record, rendered
-from exporter.cli.settings import DATE, configuration, one_shot_clock, readable
+from exporter.cli.settings import COLLECT, DATE, configuration, one_shot_clock, readable
 from exporter.clock import Clock
 from exporter.costs import REFUND, ChargeCategory, Cost, dimension, text
 from exporter.costs.money import add
@@ -81,9 +81,7 @@ def costs(
             hint = f"add {name[4:]!r} to the tags of a source"
             click.echo(f"no source keeps the tag {name[4:]!r}, so every charge is 'none'. hint: {hint}", err=True)
     if not records:
-        click.echo(
-            "no charges stored for this question. hint: run 'cloudspend collect', or ask for other days", err=True
-        )
+        click.echo(f"no charges stored for this question. hint: {COLLECT}", err=True)
 
 
 def _record(line: Spent) -> Record:

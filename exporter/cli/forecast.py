@@ -11,7 +11,7 @@ import click
 
 from exporter.cli import chart
 from exporter.cli.output import Format, Record, rendered
-from exporter.cli.settings import configuration, one_shot_clock, readable
+from exporter.cli.settings import COLLECT, configuration, one_shot_clock, readable
 from exporter.costs import engine
 from exporter.errors import CloudspendError
 from exporter.periods import DAY, Month, Window, day_of, midnight
@@ -116,7 +116,7 @@ def forecast(
     for name in estate.unsettled:
         click.echo(f"{name}: no day has settled yet, so it is not in the forecast", err=True)
     if estate.empty or (provider and not lines):
-        hint = "run 'cloudspend collect', or ask for other days"
+        hint = COLLECT
         click.echo(f"no charges stored for this question. hint: {hint}", err=True)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from pydantic import SecretStr, ValidationError
 
-from exporter.cli.settings import DATE, configuration, one_shot_clock, readable
+from exporter.cli.settings import DATE, chosen, configuration, one_shot_clock, readable
 from exporter.config.remote_write import RemoteWriteSettings
 from exporter.config.schema import Config
 from exporter.costs import Cost, engine
@@ -73,8 +73,9 @@ def history(
         raise click.UsageError("--from-scratch goes with remote write")
     if any((user, password_file, bearer_token_file, tenant, ca_file)) and not url:
         raise click.UsageError("the options of a receiver go with --remote-write")
-    config = readable(file, demo=demo)
+    config = chosen(file, demo=demo)
     receiver = None if output else _receiver(config, url, user, password_file, bearer_token_file, tenant, ca_file)
+    readable(file, demo=demo)
     paths, sources = Paths(config.store.path), resolve(config)
     engine.configure(memory=config.store.memory_limit, threads=config.store.threads)
     names = [source.name for source in sources]

@@ -118,14 +118,16 @@ def push(
     if delete_on_exit and every is None:
         raise click.UsageError("--delete-on-exit goes with --every: a single push would be gone at once")
     clock = Clock.from_environment(may_freeze=every is None)
+    if textfile is not None:
+        _refuse_access(job, grouping, access)
+    config = readable(file, demo=demo)
     with _stopping() as stop:
         if textfile is not None:
-            _refuse_access(job, grouping, access)
             target = _file(textfile)
         else:
             assert pushgateway is not None
             target = _gateway(pushgateway, job, grouping, access, stop.wait)
-        with _board(readable(file, demo=demo), clock) as board:
+        with _board(config, clock) as board:
             if every is None:
                 _once(board, target)
             else:

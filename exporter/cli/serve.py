@@ -42,13 +42,12 @@ def serve(debug: bool, file: Path | None, address: str, web_config: Path | None,
     cloudspend serve --config cloudspend.yml --web.listen-address 127.0.0.1:9753
     cloudspend serve --config cloudspend.yml --web.config.file web.yml
     """
-    from_file = file is not None or not demo
     app.serve(
         chosen(file, demo=demo),
         address,
         Clock.from_environment(),
-        read=partial(chosen, file, demo=demo) if from_file else None,
-        folder=partial(folder_of, file or Path(DEFAULT), os.environ) if from_file else None,
+        read=partial(chosen, file, demo=demo) if not demo else None,
+        folder=partial(folder_of, file or Path(DEFAULT), os.environ) if not demo else None,
         web_config=web_config,
         debug=debug,
     )

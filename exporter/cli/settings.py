@@ -9,18 +9,24 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from exporter.clock import Clock
 from exporter.config import values
 from exporter.config.load import load, read
 from exporter.config.schema import Config
+from exporter.errors import CloudspendError
 from exporter.polling.sources import Paths, Registry, Source
 from exporter.polling.sources import chosen as chosen_sources
+from exporter.store.state import Failure, State
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT = "cloudspend.yml"
 ENVIRONMENT = "CLOUDSPEND_CONFIG"
+
+COLLECT = "run 'cloudspend collect' with the same --config or --demo, or ask for other days"
+"""What to do where nothing is stored."""
 
 DATE = click.DateTime(["%Y-%m-%d"])
 """A UTC day on the command line."""
@@ -70,7 +76,9 @@ budgets:
 def configuration(command: F) -> F:
     """Add `--config` and `--demo` to a command."""
     command = click.option(
-        "--demo", is_flag=True, help="Use an invented estate and a real sample bill, kept in ./cloudspend-demo."
+        "--demo",
+        is_flag=True,
+        help="Use an invented estate and a real sample bill, kept in ./cloudspend-demo and read by the first command.",
     )(command)
     return click.option(
         "--config",
@@ -83,22 +91,57 @@ def configuration(command: F) -> F:
 
 
 def chosen(file: Path | None, *, demo: bool) -> Config:
-    """The configuration that the options mean. ConfigError with every mistake in it."""
-    if demo and file is None:
+    """The configuration that the options mean; the demo, where asked for, whatever the environment names.
+
+    ConfigError with every mistake in it.
+    """
+    if demo and _given("file"):
+        raise click.UsageError("--demo goes without --config: they are two bills")
+    if demo:
         return load(DEMO, Registry(), file="demo", folder=Path.cwd(), environment={})
     return read(file or Path(DEFAULT), Registry(), os.environ)
 
 
-def readable(file: Path | None, *, demo: bool) -> Config:
-    """The same for a command that shows what is stored. The demo is read first where nobody has read it yet."""
-    config = chosen(file, demo=demo)
-    if demo and file is None and not Paths(config.store.path).state.exists():
-        # A poll loads what no other command should wait for.
-        from exporter.polling import worker
+def _given(option: str) -> bool:
+    """Whether an option stands on the command line."""
+    context = click.get_current_context(silent=True)
+    return context is not None and context.get_parameter_source(option) is ParameterSource.COMMANDLINE
 
-        click.echo(f"reading the demo into {config.store.path}, once", err=True)
-        worker.run(config, one_shot_clock())
+
+def readable(file: Path | None, *, demo: bool) -> Config:
+    """The same for a command that shows what is stored. The demo is read first where nobody has read it yet.
+
+    StoreError where it cannot be kept, CloudspendError where it cannot be read. Check the words of a command before:
+    this takes some seconds.
+    """
+    config = chosen(file, demo=demo)
+    if demo and _unread(config):
+        _read_demo(config)
     return config
+
+
+def _read_demo(config: Config) -> None:
+    # A poll loads what no other command should wait for.
+    from exporter.polling import worker
+
+    # Somebody may be reading it now.
+    with worker.exclusive(Paths(config.store.path).writer_lock):
+        missing = _unread(config)
+    if missing:
+        click.echo(f"reading the demo into {config.store.path}, once", err=True)
+        for name, outcome in worker.run(config, one_shot_clock(), missing).items():
+            if isinstance(outcome, Failure):
+                raise CloudspendError(f"{name}: {outcome.message}. hint: {outcome.hint or 'see the log above'}")
+
+
+def _unread(config: Config) -> list[str]:
+    """The sources that nobody has read."""
+    names, path = [source.name for source in config.sources], Paths(config.store.path).state
+    if not path.exists():
+        return names
+    with State(path) as state:
+        states = state.sources()
+    return [name for name in names if name not in states or states[name].last_success is None]
 
 
 def named(sources: Sequence[Source], words: Sequence[str], where: str) -> tuple[Source, ...]:

@@ -186,12 +186,13 @@ def _basis(source: SourceView) -> str:
 
 
 def _latest_hour(source: SourceView, now: datetime) -> Window | None:
-    """The latest hour that was read `settles_after` or more past its end, of a source that has hours."""
+    """The latest hour that was read `settles_after` or more past its end, of a source that has such hours."""
     span = source.hours.span() if source.hours is not None else None
     if span is None:
         return None
-    edge = min(min(now, source.read or now) - source.settles_after, span.end).replace(minute=0, second=0, microsecond=0)
-    return Window(edge - HOUR, edge)
+    settled = min(now, source.read or now) - source.settles_after
+    edge = min(settled, span.end).replace(minute=0, second=0, microsecond=0)
+    return Window(edge - HOUR, edge) if edge > span.start else None
 
 
 def _accounts(source: SourceView) -> set[tuple[str, str]]:

@@ -74,9 +74,9 @@ class Facts:
     ended: frozenset[str] = frozenset()
     """Sources that are billed no more; they cannot get stale."""
     budgets: Sequence[Budget] = ()
-    charged: Mapping[str, Collection[str]] = field(default_factory=dict)
+    currencies: Mapping[str, Collection[str]] = field(default_factory=dict)
     """Source → in which currencies asking it is paid for: each is counted from 0."""
-    counted: Mapping[str, Collection[str]] = field(default_factory=dict)
+    units: Mapping[str, Collection[str]] = field(default_factory=dict)
     """Source → the units that its vendor counts, likewise."""
     channels: Sequence[str] = ()
     """Where messages may go, by name."""
@@ -101,12 +101,12 @@ def families(facts: Facts) -> Iterator[Family]:
     yield _counted("cloudspend_source_api_requests_total", states, counted)
     yield _counted("cloudspend_source_cached_pages_total", states, counted)
     for name, expected in (
-        ("cloudspend_source_api_charges_total", facts.charged),
-        ("cloudspend_source_api_units_total", facts.counted),
+        ("cloudspend_source_api_charges_total", facts.currencies),
+        ("cloudspend_source_api_units_total", facts.units),
     ):
-        spent = {(c.source, c.label) for c in facts.counters if c.name == name and c.source in states}
-        spent |= {(source, label) for source in states for label in expected.get(source, ())}
-        yield _family(name, [(pair, counted.get((name, *pair), Decimal(0))) for pair in sorted(spent)])
+        labels = {(c.source, c.label) for c in facts.counters if c.name == name and c.source in states}
+        labels |= {(source, label) for source in states for label in expected.get(source, ())}
+        yield _family(name, [(pair, counted.get((name, *pair), Decimal(0))) for pair in sorted(labels)])
     yield from _budgets(facts)
     yield _family("cloudspend_source_rows", [((name,), state.rows) for name, state in states.items()])
     yield _family("cloudspend_source_folded_series", [((name,), state.folded) for name, state in states.items()])

@@ -67,7 +67,7 @@ def remembered(state: State) -> dict[str, Remembered]:
             found[name] = Remembered.read(body)
         except (ValueError, KeyError, TypeError, ArithmeticError) as error:
             _log.warning(
-                "the past of a budget cannot be read and is counted anew",
+                "the past of a budget cannot be read and is taken as unknown",
                 extra={"fields": {"budget": name, "error": error}},
             )
     return found

@@ -156,8 +156,8 @@ class Board:
             reloaded_at=self._running.last.succeeded_at,
             ended=frozenset(name for name, said in shown.items() if said.get("ended")),
             budgets=self._budgets(),
-            charged={name: tuple(price.charges) for name, price in prices.items()},
-            counted={name: tuple(price.units) for name, price in prices.items()},
+            currencies={name: tuple(price.charges) for name, price in prices.items()},
+            units={name: tuple(price.units) for name, price in prices.items()},
             channels=tuple(lanes(self._running.config).named),
             waiting=self._view.waiting,
         )

@@ -19,6 +19,9 @@ LAST = date(2026, 3, 12)
 """A Thursday in the middle of a month."""
 WEEK = np.array([1.0, 1.02, 1.0, 0.98, 1.0, 0.5, 0.5])
 
+MANY = 300
+"""Series that a sorting network looks at; fewer are left to numpy."""
+
 
 def days(count: int = 120, last: date = LAST) -> list[date]:
     return [last - timedelta(count - 1 - place) for place in range(count)]
@@ -158,8 +161,8 @@ def test_scaling_a_series_leaves_its_score(level: float, length: int, by: float,
 @given(st.integers(0, 29), st.data())
 @settings(max_examples=25, deadline=None)
 def test_a_score_depends_on_no_other_series(row: int, data: st.DataObject) -> None:
-    matrix = plain(30)
-    for place in range(0, 30, 3):
+    matrix = plain(MANY)
+    for place in range(0, MANY, 3):
         matrix[place, : data.draw(st.integers(0, 119))] = np.nan
     matrix[row, -1] *= 1.3
     together, alone = score(matrix, days())[row], score(matrix[row : row + 1], days())[0]
@@ -169,10 +172,24 @@ def test_a_score_depends_on_no_other_series(row: int, data: st.DataObject) -> No
 @given(st.lists(st.lists(st.floats(-1e6, 1e6, width=32), min_size=3, max_size=3), min_size=1, max_size=80))
 @settings(deadline=None)
 def test_a_network_sorts_and_a_pruned_one_finds_the_median(values: list[list[float]]) -> None:
-    rows = np.array(values, np.float32)
+    rows = np.tile(np.array(values, np.float32), MANY // 3 + 1)
     assert np.array_equal(np.array(ascending(list(rows.copy()))), np.sort(rows, axis=0))
     found = middle(ascending(list(rows.copy()), middle_of(len(rows))))
     assert found == pytest.approx(np.median(rows, axis=0), rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("length", [8, 14, 50, 98])
+@pytest.mark.parametrize("shape", [(1,), (5,), (7, 20)])
+def test_few_lanes_are_sorted_as_many_are(length: int, shape: tuple[int, ...]) -> None:
+    rows = np.random.default_rng(length).normal(size=(length, *shape)).astype(np.float32)
+    rows[length // 2, ..., 0] = np.nan
+    many = np.concatenate([rows] * (MANY // rows[0].size + 1), axis=-1)
+    for wanted in ((), middle_of(length)):
+        few, network = (np.array(ascending(list(each.copy()), wanted)) for each in (rows, many))
+        places = list(wanted or range(length))
+        assert (few.dtype, network.dtype) == (np.float32, np.float32)
+        assert np.array_equal(few[places], network[places][..., : shape[-1]], equal_nan=True)
+        assert np.isnan(few[places][..., 0]).all()
 
 
 @given(st.dates(date(2020, 1, 1), date(2035, 12, 31)))

@@ -30,6 +30,12 @@ def cloudspend(*words: str, folder: Path, **environment: str) -> subprocess.Comp
     )
 
 
+def started(*words: str, folder: Path, **environment: str) -> subprocess.Popen[str]:
+    """The same without waiting for its end."""
+    command, pipe = [sys.executable, "-m", "exporter", *words], subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, env={**os.environ, **environment}, stdout=pipe, stderr=pipe, text=True)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a configuration and the FOCUS sample collected."""

@@ -170,7 +170,7 @@ def test_a_source_whose_days_were_not_watched_for_long_shows_what_is_assumed(
         return {labels(one)["source"]: one["values"][0][1] for one in asked(estate, target, opened["exporter"])}
 
     assert shown("Settles in") == {"demo": 172800 + 3600, "focus-sample": 12 * 3600}
-    assert shown("By") == {"demo": 1, "focus-sample": 0}
+    assert shown("Settling is") == {"demo": 1, "focus-sample": 0}
 
 
 def test_what_was_not_paid_is_0_of_each_source(estate: Estate, opened: Mapping[str, Chosen]) -> None:

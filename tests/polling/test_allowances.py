@@ -152,7 +152,7 @@ def test_what_another_version_remembered_is_as_if_unknown(folder: Path, caplog: 
         state.remember(BUDGET, {"usd": "{}", "b": "["})
         assert remembered(state) == {}
     assert {record.getMessage() for record in caplog.records} >= {
-        "the past of a budget cannot be read and is counted anew"
+        "the past of a budget cannot be read and is taken as unknown"
     }
     assert stood(config, NOW).standings[0].spent == D(80)
 

@@ -189,6 +189,21 @@ def test_hours_are_kept_beside_the_days_for_fourteen_days(house: House) -> None:
     assert house.shown(ends, "source") == {("a",): at("2024-09-19T19:00:00").timestamp()}
 
 
+def test_no_hour_has_settled_before_the_first_that_was_read(house: House) -> None:
+    def answer(ask: Ask) -> Bill:
+        hours = [
+            row("2024-09-20", "1", start=(start := at("2024-09-20T00:00:00") + i * HOUR), end=start + HOUR)
+            for i in range(6)
+        ]
+        day = CostTable.of([row("2024-09-20", "6")])
+        return Bill(CostTable.of(hours) if ask.grain is Grain.HOUR else day, (Scope(ask.window),))
+
+    house.add("a", answer, hours=True)
+    house.poll("a")
+    assert house.lake.read(ALWAYS, Grain.HOUR).sum() == 6
+    assert house.shown("cloudspend_data_hour_end_timestamp_seconds", "source") == {}
+
+
 def test_rows_are_those_of_the_days_at_the_first_poll_and_at_every_other(house: House) -> None:
     def answer(ask: Ask) -> Bill:
         starts = [at("2024-09-18T00:00:00") + i * HOUR for i in range(24)]

@@ -2,7 +2,7 @@
 
 `numpy.partition` looks at one series at a time. A sorting network compares whole rows, day against day for every
 series together, in a fixed order: the same result, several times as fast on rows that fit into a cache. Of a few series
-each comparison costs more to ask for than to make: these are sorted by numpy, ten times as fast.
+each comparison costs more to ask for than to make: these are sorted by numpy.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ Rows = NDArray[np.float32]
 
 
 _ROWS, _LANES = 8, 256
-"""So many rows at least, and so few lanes at most, and numpy is faster."""
+"""So many rows at least, and so few lanes at most, and numpy is faster: 60 µs against 700 for 91 rows of 16 lanes, 160
+against 100 for 28 rows of 1,024."""
 
 
 @cache
@@ -53,7 +54,7 @@ def middle_of(length: int) -> tuple[int, ...]:
 
 
 def ascending(rows: Iterable[Rows], wanted: tuple[int, ...] = ()) -> list[Rows]:
-    """The rows with every lane sorted, the smallest first. The rows given are overwritten.
+    """The rows with every lane sorted, the smallest first. The rows given may be overwritten.
 
     With `wanted` only these places hold what they should.
     """

@@ -34,6 +34,8 @@ class Mistakes:
     """Series: money."""
     past: Array
     """Origins × series, actual minus forecast; NaN where there was no past to look at."""
+    drawn: bool = False
+    """Whether they are no past at all, but what the model itself believes: taken at its word, series by series."""
 
     def reach(self, kind: NDArray[np.bool_], level: float) -> tuple[Array, Array]:
         """How far below and above the forecast an interval of this level reaches, in money; both ≥ 0.
@@ -41,6 +43,9 @@ class Mistakes:
         `kind`: the series of one kind are judged together, those of the other apart.
         """
         below, above = np.zeros(len(self.unit)), np.zeros(len(self.unit))
+        if self.drawn:
+            low, high = np.quantile(self.past, ((1 - level) / 2, (1 + level) / 2), axis=0) * self.unit
+            return np.maximum(-low, 0), np.maximum(high, 0)
         for rows in (kind, ~kind):
             if rows.any():
                 known = self.past[:, rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable, Mapping
 from datetime import date
 from importlib import import_module
@@ -24,8 +25,10 @@ _LINE = 90
 """Days that a straight line is drawn through."""
 LEAST = 14
 """Days of history below which no model says anything."""
-_DRAWN = 200
-"""Totals that stand for the distribution of a package's forecast."""
+_DRAWN, _FINE = 200, 4000
+"""Totals that stand for the distribution of a package's forecast: where each costs time, and where it does not."""
+_LAST = 119
+"""Days that the packages learn from: as many as helps them."""
 _LEAST_OF = {"seasonal": 30, "prophet": 30, "statsforecast": 30}
 """A model that was asked for by the name of its seasons needs to have seen some; `auto` makes do with what there is."""
 
@@ -58,60 +61,72 @@ def _line(charges: Array, horizon: int) -> tuple[Array, Array]:
 
 
 def prophet(charges: Array, first: date, horizon: int) -> Answer:
-    """Prophet with its defaults, series by series: 35 ms each. CloudspendError where it is not installed."""
-    try:
-        pandas: Any = import_module("pandas")
-        library: Any = import_module("prophet")
-    except ImportError:
-        raise CloudspendError(
-            "the forecast model 'prophet' needs the package prophet. hint: pip install 'cloudspend[forecast]'"
-        ) from None
+    """Prophet with its defaults, series by series. CloudspendError where it is not installed."""
+    pandas, library = _package("pandas", "prophet"), _package("prophet", "prophet")
     logging.getLogger("cmdstanpy").disabled = True
     logging.getLogger("prophet").setLevel(logging.ERROR)
+    charges = charges[-_LAST:]
     days, series = charges.shape
     past = pandas.date_range(end=pandas.Timestamp(first) - pandas.Timedelta(days=1), periods=days)
     future = pandas.DataFrame({"ds": pandas.date_range(start=first, periods=horizon)})
-    mean, drawn = np.empty((horizon, series)), []
+    mean, drawn = np.empty((horizon, series)), np.empty((_DRAWN, series))
     for row in range(series):
         model = library.Prophet(
             weekly_seasonality=True, yearly_seasonality=False, daily_seasonality=False, uncertainty_samples=_DRAWN
         )
-        model.fit(pandas.DataFrame({"ds": past, "y": charges[:, row]}))
-        mean[:, row] = model.predict(future)["yhat"].to_numpy()
-        drawn.append(model.predictive_samples(future)["yhat"].sum(axis=0) - mean[:, row].sum())
-    samples = np.stack(drawn, axis=1)
-    unit = np.maximum(samples.std(axis=0), 1e-9)
-    flat, nothing, unknown = np.ones((WEEK, series)), np.zeros((CYCLE, series)), np.full(series, np.nan)
-    return Answer(
-        mean, Mistakes(unit, samples / unit), np.zeros(series), flat, nothing, np.zeros(series, bool), unknown
-    )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.fit(pandas.DataFrame({"ds": past, "y": charges[:, row]}))
+            mean[:, row] = model.predict(future)["yhat"].to_numpy()
+            drawn[:, row] = model.predictive_samples(future)["yhat"].sum(axis=0)
+    return _believed(charges, mean, drawn - mean.sum(axis=0))
 
 
 def statsforecast(charges: Array, first: date, horizon: int) -> Answer:  # noqa: ARG001
-    """statsforecast's MSTL over weeks with AutoETS, series by series: 6 ms each. CloudspendError without the package.
+    """statsforecast's MSTL over weeks with AutoETS, series by series. CloudspendError where it is not installed.
 
-    Its bands are of days. The total's lies half-way between days that know nothing of each other and days that are
-    wrong together.
+    Of its models the one that misses least money (`benchmarks/forecast`). Its bands are of days. The total's lies
+    half-way between days that know nothing of each other and days that are wrong together.
     """
-    try:
-        library: Any = import_module("statsforecast.models")
-    except ImportError:
-        raise CloudspendError(
-            "the forecast model 'statsforecast' needs its package. hint: pip install 'cloudspend[forecast]'"
-        ) from None
+    library = _package("statsforecast.models", "statsforecast")
+    return smoothed(charges, horizon, library.MSTL(season_length=WEEK, trend_forecaster=library.AutoETS(model="ZZN")))
+
+
+def smoothed(charges: Array, horizon: int, model: Any) -> Answer:
+    """What a model of statsforecast says."""
+    charges = charges[-_LAST:]
     series = charges.shape[1]
-    mean, unit = np.empty((horizon, series)), np.empty(series)
+    mean, error = np.empty((horizon, series)), np.empty(series)
     for row in range(series):
-        model = library.MSTL(season_length=WEEK, trend_forecaster=library.AutoETS(model="ZZN"))
-        found = model.forecast(y=np.ascontiguousarray(charges[:, row]), h=horizon, level=[95])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = model.forecast(y=np.ascontiguousarray(charges[:, row]), h=horizon, level=[95])
         mean[:, row] = found["mean"]
         half = (np.asarray(found["hi-95"]) - mean[:, row]) / NormalDist().inv_cdf(0.975)
-        unit[row] = 0.5 * np.sqrt((half**2).sum()) + 0.5 * half.sum()
-    normal = np.array([NormalDist().inv_cdf((place + 0.5) / _DRAWN) for place in range(_DRAWN)])
+        error[row] = 0.5 * np.sqrt((half**2).sum()) + 0.5 * half.sum()
+    normal = np.array([NormalDist().inv_cdf((place + 0.5) / _FINE) for place in range(_FINE)])
+    return _believed(charges, mean, normal[:, None] * error)
+
+
+def _package(module: str, name: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError:
+        raise CloudspendError(
+            f"the forecast model {name!r} needs the package {name}. hint: pip install 'cloudspend[forecast]'"
+        ) from None
+
+
+def _believed(charges: Array, mean: Array, off: Array) -> Answer:
+    """What a package says: days × series, and by how much it believes that totals may be off (draws × series).
+
+    What never was negative is not expected to be.
+    """
+    mean = np.where(charges.min(axis=0) >= 0, np.maximum(mean, 0), mean)
+    series = charges.shape[1]
     flat, nothing, unknown = np.ones((WEEK, series)), np.zeros((CYCLE, series)), np.full(series, np.nan)
-    past = np.repeat(normal[:, None], series, axis=1)
-    unit = np.maximum(unit, 1e-9)
-    return Answer(mean, Mistakes(unit, past), np.zeros(series), flat, nothing, np.zeros(series, bool), unknown)
+    mistakes = Mistakes(np.ones(series), off, drawn=True)
+    return Answer(mean, mistakes, np.zeros(series), flat, nothing, np.zeros(series, bool), unknown)
 
 
 MODELS: Mapping[str, Model] = MappingProxyType(

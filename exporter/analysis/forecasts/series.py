@@ -67,6 +67,8 @@ class Outlook:
 
     def coverage(self, level: float) -> float:
         """The share of the model's own past totals that lie in their interval; NaN where there are none."""
+        if self._mistakes.drawn:
+            return float("nan")
         past = self._mistakes.past * self._mistakes.unit
         known = np.isfinite(past)
         if not known.any():
@@ -131,7 +133,8 @@ def _together(pieces: Sequence[_Piece], series: int, first: date, horizon: int) 
         floor[rows] = np.where(piece.positive, 0.0, -np.inf)
         past[: len(answer.mistakes.past), rows] = answer.mistakes.past * side
     weekdays = np.roll(weekdays, first.weekday(), axis=1)
-    return Outlook(first, mean, growth, weekdays, month, error, Mistakes(unit, past), sparse, floor)
+    drawn = any(piece.answer.mistakes.drawn for piece in pieces)
+    return Outlook(first, mean, growth, weekdays, month, error, Mistakes(unit, past, drawn), sparse, floor)
 
 
 def _checked(matrix: ArrayLike, dates: Sequence[date] | ArrayLike, horizon: int) -> tuple[Array, date]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exporter.cli.output import Format, Record, rendered
-from exporter.cli.settings import configuration, one_shot_clock, readable
+from exporter.cli.settings import chosen, configuration, one_shot_clock, readable
 from exporter.config.schema import Config
 from exporter.costs import RATIO, engine
 from exporter.costs.money import add, text
@@ -122,11 +122,12 @@ def history(file: Path | None, name: tuple[str, ...], form: str, *, demo: bool) 
     cloudspend budgets history
     cloudspend budgets history aws --format csv
     """
-    config, report = _report(file, demo=demo)
+    budgets = [budget.name for budget in chosen(file, demo=demo).budgets]
     for word in name:
-        if word not in report.remembered:
-            known = ", ".join(report.remembered) or "none"
+        if word not in budgets:
+            known = ", ".join(budgets) or "none"
             raise click.BadParameter(f"{word!r} is no budget here. hint: one of {known}", param_hint="NAME")
+    config, report = _report(file, demo=demo)
     wanted = [each for each in report.standings if not name or each.budget.name in name]
     lines = [_closed(each, closed) for each in wanted for closed in each.history]
     if form == Format.JSON:
