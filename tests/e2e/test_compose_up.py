@@ -199,7 +199,7 @@ def soon(holds: Callable[[], bool], what: str) -> None:
             return holds()
         return False
 
-    until(quietly, what, timeout=180)
+    until(quietly, what, timeout=600)  # beside other tests all of this takes minutes
 
 
 def test_prometheus_finds_the_exporter_by_its_name(up: Machine) -> None:
