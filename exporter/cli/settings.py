@@ -18,7 +18,8 @@ from exporter.config.schema import Config
 from exporter.errors import CloudspendError
 from exporter.polling.sources import Paths, Registry, Source
 from exporter.polling.sources import chosen as chosen_sources
-from exporter.store.state import Failure, State
+from exporter.store.lake import Lake
+from exporter.store.state import Failure
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -126,22 +127,19 @@ def _read_demo(config: Config) -> None:
 
     # Somebody may be reading it now.
     with worker.exclusive(Paths(config.store.path).writer_lock):
-        missing = _unread(config)
-    if missing:
+        nothing = len(_unread(config)) == len(config.sources)
+    if nothing:
         click.echo(f"reading the demo into {config.store.path}, once", err=True)
-        for name, outcome in worker.run(config, one_shot_clock(), missing).items():
+        for name, outcome in worker.run(config, one_shot_clock()).items():
             if isinstance(outcome, Failure):
                 raise CloudspendError(f"{name}: {outcome.message}. hint: {outcome.hint or 'see the log above'}")
 
 
 def _unread(config: Config) -> list[str]:
-    """The sources that nobody has read."""
-    names, path = [source.name for source in config.sources], Paths(config.store.path).state
-    if not path.exists():
-        return names
-    with State(path) as state:
-        states = state.sources()
-    return [name for name in names if name not in states or states[name].last_success is None]
+    """The sources of which nothing is stored."""
+    paths = Paths(config.store.path)
+    lake = Lake(paths.lake)
+    return [source.name for source in config.sources if lake.coverage(source.name) is None]
 
 
 def named(sources: Sequence[Source], words: Sequence[str], where: str) -> tuple[Source, ...]:
