@@ -30,15 +30,16 @@ demo-logs: ## Follow the log of the demo
 picture: $(STAMP) ## Take the picture of the README from the running demo
 	@$(BIN)/python scripts/picture.py
 
+# Files in their own order: one of few tests may be the longest, and would run alone at the end.
 test: $(STAMP) ## Install missing neighbours, then every check and test
 	@scripts/install-neighbours
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -n 4 --dist loadfile -m 'not matrix'
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m 'not matrix'
 
 test-matrix: $(STAMP) ## The long tests too, also with other releases of Prometheus and Alertmanager
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
 	@scripts/install-neighbours containers
-	$(BIN)/python -m pytest -n 4 --dist loadfile
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP) ## Format, lint, types, layers
 	$(BIN)/ruff format --check .
